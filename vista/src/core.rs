@@ -1,0 +1,94 @@
+//! What a segment works with: its space, its log and its heap, and the calls that all parts share.
+
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use rio::Medium;
+
+use crate::Error;
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::heap::Heap;
+use crate::space::{Place, Space};
+use crate::undo::{Log, RECORDS_START};
+
+pub(crate) struct Core<M> {
+    pub(crate) space: Space<M>,
+    pub(crate) name: Arc<str>,
+    pub(crate) log: Log,
+    pub(crate) heap: Heap,
+    /// A rollback failed: nothing may be lent any more.
+    pub(crate) is_poisoned: bool,
+}
+
+impl<M: Medium> Core<M> {
+    /// Logs a range and stores to it; in an ordered domain the store may wait for the fence of its record.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, batch: &mut Batch, place: Place<u8>, bytes: &[u8]) -> Result<()> {
+        self.log_range(batch, place)?;
+        if self.log.is_ordered && batch.must_wait() {
+            if batch.keep(place, bytes) {
+                return Ok(());
+            }
+            self.settle(batch);
+        }
+        self.space.store_bytes(place, bytes);
+        Ok(())
+    }
+
+    /// Fences what is logged and makes the stores that waited for it.
+    #[inline]
+    pub(crate) fn settle(&self, batch: &mut Batch) {
+        self.fence_records(batch);
+        batch.store_waiting(&self.space);
+    }
+
+    /// Makes sure that no store to these bytes waits.
+    #[inline(always)]
+    pub(crate) fn settle_for<T>(&self, batch: &mut Batch, place: Place<T>) {
+        if self.log.is_ordered && batch.waits_for(place.offset(), place.len()) {
+            self.settle(batch);
+        }
+    }
+
+    /// One value of the metadata, as this transaction sees it.
+    pub(crate) fn peek<T: Pod>(&self, batch: &mut Batch, place: Place<T>) -> T {
+        self.settle_for(batch, place);
+        self.space.load(place)
+    }
+
+    /// Commits: everything durable, then one store.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, batch: &mut Batch) -> Result<()> {
+        if self.log.tail == RECORDS_START {
+            return Ok(());
+        }
+        if self.log.is_ordered {
+            self.settle(batch);
+            self.flush_targets()?;
+            self.space.medium().fence(); // Orders: everything the transaction stored, then its end.
+        }
+        self.empty_log();
+        if self.heap.has_extents() {
+            self.heap.release_extents(0);
+        }
+        Ok(())
+    }
+
+    /// Rolls back to the state before the transaction.
+    pub(crate) fn abort(&mut self, batch: &mut Batch) -> Result<()> {
+        batch.clear();
+        if self.log.tail == RECORDS_START {
+            return Ok(());
+        }
+        self.undo(self.log.tail, RECORDS_START).inspect_err(|_| self.is_poisoned = true)?;
+        self.empty_log();
+        self.heap.release_extents(0);
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn damaged(&self, offset: u64, what: &'static str, found: u64, expected: &str) -> Error {
+        Error::Damaged { segment: self.name.clone(), offset, what, found, expected: expected.into() }
+    }
+}

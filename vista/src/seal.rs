@@ -1,0 +1,121 @@
+//! Words and records that check themselves: what a stray store or a bit flip did to them is noticed.
+//!
+//! The mixing step is the folded multiply of wyhash (Wang Yi, 2019); long payloads are summed pairwise with keys
+//! as in NH (Black et al., "UMAC", CRYPTO 1999). It detects accidents. It does not stop a forger, and need not:
+//! no content of a file can break memory safety.
+
+use crate::layout::{PageDescriptor, ZoneEntry};
+
+const KEY_A: u64 = 0x9E37_79B9_7F4A_7C15; // 2^64 over the golden ratio, odd
+const KEY_B: u64 = 0xD1B5_4A32_D192_ED03; // two odd constants without pattern (Steele & Vigna, 2021)
+const KEY_C: u64 = 0xABC9_8388_FB8F_AC03;
+
+/// Bits of the value in a sealed word; the others are its seal.
+pub(crate) const VALUE_BITS: u32 = 42;
+const VALUE_MASK: u64 = (1 << VALUE_BITS) - 1;
+
+#[inline(always)]
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// A word that holds `value` (42 bits) and a 22-bit seal over it and `salt`.
+#[inline(always)]
+pub(crate) fn seal(value: u64, salt: u64) -> u64 {
+    debug_assert!(value <= VALUE_MASK, "a sealed value has 42 bits");
+    value | fold(value ^ KEY_A, salt ^ KEY_B) >> VALUE_BITS << VALUE_BITS
+}
+
+/// The value of a sealed word, if the seal fits.
+#[inline(always)]
+pub(crate) fn unseal(word: u64, salt: u64) -> Option<u64> {
+    let value = word & VALUE_MASK;
+    (seal(value, salt) == word).then_some(value)
+}
+
+/// Running digest of a payload, fed two words at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Digest {
+    sum: u64,
+    key: u64,
+}
+
+impl Digest {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Digest { sum: 0, key: KEY_A }
+    }
+
+    #[inline(always)]
+    pub(crate) fn pair(&mut self, a: u64, b: u64) {
+        self.sum = self.sum.wrapping_add(fold(a ^ self.key, b ^ self.key.rotate_left(32)));
+        self.key = self.key.wrapping_add(KEY_B);
+    }
+
+    #[inline(always)]
+    pub(crate) fn sum(self) -> u64 {
+        self.sum
+    }
+}
+
+/// What the check of a transaction's first record builds on.
+#[inline(always)]
+pub(crate) fn chain_seed(sequence: u64) -> u64 {
+    sequence ^ KEY_C
+}
+
+/// The check of a record: binds its payload to its target, its place and all records before it.
+#[inline(always)]
+pub(crate) fn record_check(before: u64, place: u64, target: u64, digest: u64) -> u64 {
+    fold(before ^ digest, KEY_B ^ target ^ place.rotate_left(20)).wrapping_add(digest)
+}
+
+/// The check of a page descriptor.
+#[inline(always)]
+pub(crate) fn descriptor_check(descriptor: &PageDescriptor, page: u64) -> u64 {
+    let bytes: &[u8; 64] = bytemuck::cast_ref(descriptor);
+    let word = |i: usize| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().expect("eight bytes"));
+    let mut digest = Digest::new();
+    digest.pair(word(0), word(1));
+    digest.pair(word(2), word(3));
+    digest.pair(word(4), word(5));
+    digest.pair(word(6), page);
+    digest.sum()
+}
+
+/// The check of a zone's place in the directory.
+pub(crate) fn zone_check(entry: &ZoneEntry, index: u64) -> u64 {
+    fold(entry.offset ^ KEY_A, entry.page_count ^ KEY_B).wrapping_add(fold(index ^ KEY_C, KEY_A))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_word_notices_every_single_flip_and_the_wrong_salt() {
+        for value in [0, 1, 4096, VALUE_MASK] {
+            let word = seal(value, 77);
+            assert_eq!(unseal(word, 77), Some(value));
+            assert_eq!(unseal(word, 78), None);
+            for bit in 0..64 {
+                assert_eq!(unseal(word ^ (1 << bit), 77), None, "value {value}, bit {bit}");
+            }
+        }
+        assert_eq!(unseal(0, 0), None, "zeroed memory is no sealed word");
+    }
+
+    #[test]
+    fn a_record_check_depends_on_all_it_binds() {
+        let of = |before, place, target, words: [u64; 2]| {
+            let mut digest = Digest::new();
+            digest.pair(words[0], words[1]);
+            record_check(before, place, target, digest.sum())
+        };
+        let base = of(1, 2, 3, [4, 5]);
+        for other in [of(0, 2, 3, [4, 5]), of(1, 0, 3, [4, 5]), of(1, 2, 0, [4, 5]), of(1, 2, 3, [5, 4])] {
+            assert_ne!(base, other);
+        }
+    }
+}
