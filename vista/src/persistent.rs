@@ -78,7 +78,7 @@ impl fmt::Display for Layout {
 /// assert_eq!(layout_of::<PSlice<[u8; 84]>>().text, "PSlice<[u8; 84]>");
 /// ```
 pub fn layout_of<T: Persistent>() -> Layout {
-    let _ = align_bytes_of::<T>(); // refuses to compile for too great an alignment
+    let _ = align_bytes_of::<T>(); // a struct describes itself, and need not have asked
     let mut describer = Describer { definitions: Vec::new() };
     let name = T::describe(&mut describer);
     let text = describer.finish(&name, TypeId::of::<T>());
@@ -104,15 +104,17 @@ pub const fn fingerprint_of(text: &str) -> u64 {
     hash
 }
 
-/// The alignment of `T`, in bytes; asking for it is the proof that an offset can promise it.
+/// The alignment of `T`, in bytes; asking for it is the proof that an offset can promise it, for it does not
+/// compile otherwise.
 pub(crate) const fn align_bytes_of<T>() -> usize {
-    const {
-        assert!(
-            align_of::<T>() <= MAX_ALIGN_BYTES,
-            "a type in a persistent segment may be aligned to at most 4096 bytes"
-        )
-    };
+    const { refuse_alignment(align_of::<T>()) };
     align_of::<T>()
+}
+
+/// Asserts that an alignment is one that an offset can promise.
+#[track_caller]
+pub const fn refuse_alignment(align_bytes: usize) {
+    assert!(align_bytes <= MAX_ALIGN_BYTES, "a persistent type may be aligned to at most 4096 bytes");
 }
 
 /// Collects the structs that a root type can reach, each of them once.
