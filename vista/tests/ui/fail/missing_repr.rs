@@ -1,0 +1,8 @@
+use vista::Persistent;
+
+#[derive(Clone, Copy, Persistent)]
+struct Account {
+    balance: i64,
+}
+
+fn main() {}
