@@ -28,6 +28,15 @@ pub(crate) struct Batch {
     pub(crate) is_unfenced: bool,
     writes: Vec<Write>,
     bytes: Vec<u8>,
+    /// How often the waiting stores were made, so that a mark knows which ones are gone.
+    settled_count: u64,
+}
+
+/// How many stores waited at some moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiting {
+    count: usize,
+    settled_count: u64,
 }
 
 impl Batch {
@@ -37,6 +46,7 @@ impl Batch {
             is_unfenced: false,
             writes: Vec::with_capacity(WRITES_MAX),
             bytes: Vec::with_capacity(BYTES_MAX),
+            settled_count: 0,
         }
     }
 
@@ -44,12 +54,23 @@ impl Batch {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.is_unfenced = false;
-        self.forget_writes();
-    }
-
-    pub(crate) fn forget_writes(&mut self) {
         self.writes.clear();
         self.bytes.clear();
+    }
+
+    /// What waits now.
+    #[inline]
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting { count: self.writes.len(), settled_count: self.settled_count }
+    }
+
+    /// Forgets the stores that have come since.
+    pub(crate) fn forget_since(&mut self, waiting: Waiting) {
+        let keep = if waiting.settled_count == self.settled_count { waiting.count } else { 0 };
+        if let Some(first) = self.writes.get(keep) {
+            self.bytes.truncate(first.start);
+            self.writes.truncate(keep);
+        }
     }
 
     /// Keeps a store for later; false if there is no room for it.
@@ -84,7 +105,9 @@ impl Batch {
             // before. (2) A batch belongs to one transaction, which is not `Sync`.
             unsafe { space.store_behind(write.place, bytes) };
         }
-        self.forget_writes();
+        self.writes.clear();
+        self.bytes.clear();
+        self.settled_count += 1;
     }
 }
 

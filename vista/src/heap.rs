@@ -245,6 +245,34 @@ impl<M: Medium> Core<M> {
     /// # Errors
     /// `NoSpace` if neither the heap nor the medium has room; nothing has changed then, but for the growth.
     pub(crate) fn alloc(&mut self, batch: &mut Batch, size: u64, align: u64) -> Result<Place<u8>> {
+        self.wholly(batch, |core, batch| core.try_alloc(batch, size, align))
+    }
+
+    /// Frees a block. Real at commit: until then its bytes stay, for a rollback.
+    ///
+    /// # Errors
+    /// `NotABlock` and `DoubleFree` name the caller's mistakes; `Damaged` if the metadata fails its check.
+    pub(crate) fn free(&mut self, batch: &mut Batch, offset: u64, size: u64, align: u64) -> Result<()> {
+        self.wholly(batch, |core, batch| core.try_free(batch, offset, size, align))
+    }
+
+    /// Does a step of several stores wholly or not at all: if it fails, what it did is undone.
+    fn wholly<T>(
+        &mut self,
+        batch: &mut Batch,
+        step: impl FnOnce(&mut Self, &mut Batch) -> Result<T>,
+    ) -> Result<T> {
+        let mark = self.mark(batch);
+        match step(self, batch) {
+            Ok(done) => Ok(done),
+            Err(error) => {
+                self.roll_back_to(batch, &mark)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn try_alloc(&mut self, batch: &mut Batch, size: u64, align: u64) -> Result<Place<u8>> {
         debug_assert!(align <= PAGE_LEN, "types are aligned to a page at most");
         let (offset, is_used) = match class_for(size, align) {
             Some(class) => self.alloc_small(batch, class)?,
@@ -269,11 +297,7 @@ impl<M: Medium> Core<M> {
         Ok(place)
     }
 
-    /// Frees a block. Real at commit: until then its bytes stay, for a rollback.
-    ///
-    /// # Errors
-    /// `NotABlock` and `DoubleFree` name the caller's mistakes; `Damaged` if the metadata fails its check.
-    pub(crate) fn free(&mut self, batch: &mut Batch, offset: u64, size: u64, align: u64) -> Result<()> {
+    fn try_free(&mut self, batch: &mut Batch, offset: u64, size: u64, align: u64) -> Result<()> {
         let foreign = |found| Error::NotABlock { segment: self.name.clone(), offset, len: size, found };
         let page = offset >> PAGE_SHIFT;
         let zone = self.heap.zone_index(page).ok_or_else(|| foreign("no user data"))?;
@@ -661,8 +685,11 @@ impl<M: Medium> Core<M> {
         let place = self.heap.zone_entry(index);
         entry.top = seal(0, place.offset() + std::mem::offset_of!(ZoneEntry, top) as u64);
         self.heap.push_zone(&self.space, &entry).expect("a zone is laid out behind the last one");
-        let guard = self.heap.zones[index].table.end();
-        self.space.medium_mut().guard(guard, PAGE_LEN)?;
+        if let Err(error) = self.guard_zone(index) {
+            self.heap.zones.pop();
+            self.heap.choose_fast();
+            return Err(error);
+        }
         self.space.store_bytes(place.bytes(), bytemuck::bytes_of(&entry));
         self.space.medium().flush(place.offset(), place.len());
         self.space.medium().fence(); // Orders: the zone's entry, then the count that makes it valid.
@@ -671,6 +698,12 @@ impl<M: Medium> Core<M> {
         self.space.medium().flush(count.offset(), 8);
         self.space.medium().fence(); // Orders: the zone, then whatever a log says about it.
         Ok(index)
+    }
+
+    /// Makes the page between a zone's descriptors and its pages inaccessible.
+    pub(crate) fn guard_zone(&mut self, index: usize) -> Result<()> {
+        let guard = self.heap.zones[index].table.end();
+        Ok(self.space.medium_mut().guard(guard, PAGE_LEN)?)
     }
 
     /// Number of pages of a zone below its top.

@@ -5,7 +5,7 @@
 //! the log is walked from its tail, newest first, without a note of anything else; where an extent is full, the
 //! first record of the next one links back to it. Start at [`Core::log_range`].
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Waiting};
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{
@@ -56,6 +56,16 @@ pub(crate) struct Record {
     check: u64,
     place: u64,
     target_word: u64,
+}
+
+/// A position in the log and all that belongs to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) tail: u64,
+    check: u64,
+    room: Window,
+    extent_count: usize,
+    waiting: Waiting,
 }
 
 /// What a rollback did.
@@ -184,7 +194,7 @@ impl<M: Medium> Core<M> {
     fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
-        let extent = self.reserve_extent(CHUNK_LEN_MIN + WORD_RECORD_LEN + FOOTER_LEN, wanted.max(2 * has))?;
+        let extent = self.reserve_extent(batch, CHUNK_LEN_MIN + WORD_RECORD_LEN + FOOTER_LEN, wanted.max(2 * has))?;
         if batch.is_unfenced {
             self.space.medium().flush(batch.flush_from, self.log.tail - batch.flush_from);
             batch.flush_from = extent.start();
@@ -245,10 +255,30 @@ impl<M: Medium> Core<M> {
         }
     }
 
-    /// The one store that cuts the log back to a savepoint, after what came behind it was undone.
-    pub(crate) fn cut_log(&mut self, tail: u64, check: u64, room: Window) {
+    /// A position in the log, to roll back to.
+    #[inline]
+    pub(crate) fn mark(&self, batch: &Batch) -> Mark {
+        let Log { tail, check, room, .. } = self.log;
+        Mark { tail, check, room, extent_count: self.heap.extent_count(), waiting: batch.waiting() }
+    }
+
+    /// Undoes everything since a mark of this transaction, which goes on from there.
+    pub(crate) fn roll_back_to(&mut self, batch: &mut Batch, mark: &Mark) -> Result<()> {
+        self.fence_records(batch);
+        batch.forget_since(mark.waiting);
+        if self.log.tail != mark.tail {
+            self.undo(self.log.tail, mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+            self.cut_log(mark);
+            self.heap.release_extents(mark.extent_count);
+        }
+        Ok(())
+    }
+
+    /// The one store that cuts the log back to a mark, after what came behind it was undone.
+    fn cut_log(&mut self, mark: &Mark) {
         let log = &mut self.log;
-        (log.tail, log.check, log.room) = (tail, check, room);
+        (log.tail, log.check, log.room) = (mark.tail, mark.check, mark.room);
+        let tail = mark.tail;
         let state = if tail == RECORDS_START {
             LOG_EMPTY
         } else {

@@ -1,0 +1,77 @@
+//! Shared access to what a transaction works on, safe even if that transaction was forgotten.
+//!
+//! A `Transaction` that went through `mem::forget` never ended, yet its borrow has. Whoever comes next, also
+//! with a shared reference, rolls it back first. Start at [`Settled::read`].
+
+#![allow(unsafe_code)] // The first reader after a forgotten transaction changes what it has only `&` to.
+
+use std::cell::UnsafeCell;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rio::Medium;
+
+use crate::Error;
+use crate::batch::Batch;
+use crate::core::Core;
+use crate::error::Result;
+
+/// A core, and whether a transaction on it has not ended.
+pub(crate) struct Settled<M> {
+    inner: UnsafeCell<(Core<M>, Batch)>,
+    is_open: AtomicBool,
+    settling: Mutex<()>,
+}
+
+// SAFETY: (1) `Core` and `Batch` are plain data over a medium that is `Sync`. (2) They change under `&self` only in
+// `settle`, under its mutex and while `is_open`; no reference from `read` is alive then, since `read` returns none
+// before `is_open` is false, and only a borrow of `&mut self` makes it true again.
+unsafe impl<M: Medium> Sync for Settled<M> {}
+
+impl<M: Medium> Settled<M> {
+    pub(crate) fn new(core: Core<M>) -> Self {
+        let inner = UnsafeCell::new((core, Batch::new()));
+        Settled { inner, is_open: AtomicBool::new(false), settling: Mutex::new(()) }
+    }
+
+    /// The core, without a transaction in flight.
+    #[inline(always)]
+    pub(crate) fn read(&self) -> Result<&Core<M>> {
+        if self.is_open.load(Ordering::Acquire) {
+            self.settle()?;
+        }
+        // SAFETY: nobody changes it: see `Sync` above.
+        Ok(unsafe { &(*self.inner.get()).0 })
+    }
+
+    /// The core for its only user, with the flag that is to be cleared when the transaction ends.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self) -> Result<(&mut Core<M>, &mut Batch, &mut bool)> {
+        if *self.is_open.get_mut() {
+            self.settle()?;
+        }
+        let (core, batch) = self.inner.get_mut();
+        Ok((core, batch, self.is_open.get_mut()))
+    }
+
+    pub(crate) fn into_core(self) -> Core<M> {
+        self.inner.into_inner().0
+    }
+
+    /// Rolls a forgotten transaction back.
+    #[cold]
+    fn settle(&self) -> Result<()> {
+        let _alone = self.settling.lock().unwrap_or_else(|poison| poison.into_inner());
+        if !self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // SAFETY: the mutex is held and `is_open` was true under it: see `Sync` above.
+        let (core, batch) = unsafe { &mut *self.inner.get() };
+        if core.is_poisoned {
+            return Err(Error::Poisoned { segment: core.name.clone() });
+        }
+        core.abort(batch)?;
+        self.is_open.store(false, Ordering::Release);
+        Ok(())
+    }
+}
