@@ -53,7 +53,25 @@ struct Renamed {
     pair: Tuple,
 }
 
+// What takes the place of a generic struct: a macro that writes it once for each use.
+macro_rules! entry {
+    ($name:ident, $key:ty, $($field:ident: $type:ty),*) => {
+        #[derive(Clone, Copy, Persistent)]
+        #[repr(C)]
+        struct $name {
+            key: $key,
+            $($field: $type,)*
+            next: PPtr<$name>,
+        }
+    };
+}
+
+entry!(ByNumber, u64, value: [u32; 2]);
+entry!(ByName, [u8; 32], low: u64, high: u64);
+
 fn main() {
+    let _ = (layout_of::<ByNumber>(), layout_of::<ByName>());
+    let _: PPtr<[u32; 2]> = field!(PPtr::<ByNumber>::NULL, ByNumber, value);
     let _ = (layout_of::<Line>(), layout_of::<Empty>(), layout_of::<Node>(), layout_of::<Many<Cents2, 4>>());
     let _: PPtr<f32> = field!(PPtr::<Renamed>::NULL, Renamed, pair.4);
     let _: PPtr<u64> = field!(PPtr::<Id<Node>>::NULL, Id<Node>, raw);
