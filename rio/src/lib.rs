@@ -14,3 +14,5 @@ pub use buffer::Buffer;
 pub use domain::{Domain, Survives};
 pub use error::Error;
 pub use medium::{HEADER_LEN, LINE_LEN, Medium};
+/// stub
+pub type Region = Buffer;

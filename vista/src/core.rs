@@ -17,6 +17,10 @@ pub(crate) struct Core<M> {
     pub(crate) name: Arc<str>,
     pub(crate) log: Log,
     pub(crate) heap: Heap,
+    /// The root's bytes; none before the root is known.
+    pub(crate) root: Place<u8>,
+    /// Savepoints made since the segment was opened.
+    pub(crate) savepoint_count: u64,
     /// A rollback failed: nothing may be lent any more.
     pub(crate) is_poisoned: bool,
 }
@@ -60,7 +64,7 @@ impl<M: Medium> Core<M> {
     /// Commits: everything durable, then one store.
     #[inline(always)]
     pub(crate) fn commit(&mut self, batch: &mut Batch) -> Result<()> {
-        if self.log.tail == RECORDS_START {
+        if self.log.tail() == RECORDS_START {
             return Ok(());
         }
         if self.log.is_ordered {
@@ -78,10 +82,10 @@ impl<M: Medium> Core<M> {
     /// Rolls back to the state before the transaction.
     pub(crate) fn abort(&mut self, batch: &mut Batch) -> Result<()> {
         batch.clear();
-        if self.log.tail == RECORDS_START {
+        if self.log.tail() == RECORDS_START {
             return Ok(());
         }
-        self.undo(self.log.tail, RECORDS_START).inspect_err(|_| self.is_poisoned = true)?;
+        self.undo(self.log.tail(), RECORDS_START).inspect_err(|_| self.is_poisoned = true)?;
         self.empty_log();
         self.heap.release_extents(0);
         Ok(())

@@ -117,17 +117,22 @@ impl Heap {
     /// The place of `count` values of user data.
     #[inline(always)]
     pub(crate) fn data_place<T>(&self, offset: u64, count: u64) -> Option<Place<T>> {
-        match self.fast.place(offset, count) {
-            Some(place) => Some(place),
-            None => self.data_place_elsewhere(offset, count),
-        }
+        Window::place_in_any(offset, count, |offset, len| {
+            self.fast.contains(offset, len) || self.is_data_elsewhere(offset, len)
+        })
     }
 
+    /// Whether the range lies in the pages of one zone, and the log has not borrowed it.
     #[inline(never)]
-    fn data_place_elsewhere<T>(&self, offset: u64, count: u64) -> Option<Place<T>> {
-        let place = self.zone_at(offset)?.pages.place::<T>(offset, count)?;
-        let in_log = |e: &Extent| place.offset() < e.window.end() && e.window.start() < place.end();
-        (!self.extents.iter().any(in_log)).then_some(place)
+    fn is_data_elsewhere(&self, offset: u64, len: u64) -> bool {
+        let in_log = |e: &Extent| offset < e.window.end() && e.window.start() < offset + len;
+        let in_zone = self.zone_at(offset).is_some_and(|zone| zone.pages.contains(offset, len));
+        in_zone && !self.extents.iter().any(in_log)
+    }
+
+    /// A place without a byte, for what is empty.
+    pub(crate) fn nothing<T>(&self) -> Place<T> {
+        self.meta.place(self.meta.start(), 0).expect("the metadata begins at a page")
     }
 
     /// The place of bytes that a rollback may write: user data and metadata.
@@ -291,6 +296,10 @@ impl<M: Medium> Core<M> {
         let place = zone.pages.place(offset, size).expect("a block lies in its zone");
         if is_used {
             self.log_range(batch, place)?;
+            if self.log.is_ordered {
+                // The caller stores to the block without asking again.
+                self.settle(batch);
+            }
         } else {
             self.log_fresh(batch, place)?;
         }

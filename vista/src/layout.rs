@@ -80,6 +80,8 @@ pub const KIND_IMAGE: u64 = 0;
 pub const KIND_FRESH: u64 = 1;
 /// Payload is the tail of the extent before; the target is the place of this record, the first of its extent.
 pub const KIND_LINK: u64 = 2;
+/// Payload is the number of a savepoint; the target is zero.
+pub const KIND_SAVEPOINT: u64 = 3;
 /// Bits of the payload's length.
 pub const RECORD_LEN_BITS: u32 = 18;
 /// Bits of the payload's length and the kind.

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // The first reader after a forgotten transaction changes what it has only `&` to.
 
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,19 +18,26 @@ use crate::error::Result;
 
 /// A core, and whether a transaction on it has not ended.
 pub(crate) struct Settled<M> {
-    inner: UnsafeCell<(Core<M>, Batch)>,
+    inner: UnsafeCell<Inner<M>>,
     is_open: AtomicBool,
     settling: Mutex<()>,
 }
 
-// SAFETY: (1) `Core` and `Batch` are plain data over a medium that is `Sync`. (2) They change under `&self` only in
-// `settle`, under its mutex and while `is_open`; no reference from `read` is alive then, since `read` returns none
-// before `is_open` is false, and only a borrow of `&mut self` makes it true again.
+/// What a transaction has to itself.
+pub(crate) struct Inner<M> {
+    pub(crate) core: Core<M>,
+    /// A reader inside a transaction may have to make stores that wait; outside of one nobody touches it.
+    pub(crate) batch: RefCell<Batch>,
+}
+
+// SAFETY: (1) `Core` is plain data over a medium that is `Sync`. (2) Through `&self` the batch is reached only in
+// `settle`. (3) `settle` changes both under its mutex and while `is_open`; no reference from `read` is alive then,
+// since `read` returns none before `is_open` is false, and only a borrow of `&mut self` makes it true again.
 unsafe impl<M: Medium> Sync for Settled<M> {}
 
 impl<M: Medium> Settled<M> {
     pub(crate) fn new(core: Core<M>) -> Self {
-        let inner = UnsafeCell::new((core, Batch::new()));
+        let inner = UnsafeCell::new(Inner { core, batch: RefCell::new(Batch::new()) });
         Settled { inner, is_open: AtomicBool::new(false), settling: Mutex::new(()) }
     }
 
@@ -41,21 +48,20 @@ impl<M: Medium> Settled<M> {
             self.settle()?;
         }
         // SAFETY: nobody changes it: see `Sync` above.
-        Ok(unsafe { &(*self.inner.get()).0 })
+        Ok(unsafe { &(*self.inner.get()).core })
     }
 
     /// The core for its only user, with the flag that is to be cleared when the transaction ends.
     #[inline(always)]
-    pub(crate) fn begin(&mut self) -> Result<(&mut Core<M>, &mut Batch, &mut bool)> {
+    pub(crate) fn begin(&mut self) -> Result<(&mut Inner<M>, &mut bool)> {
         if *self.is_open.get_mut() {
             self.settle()?;
         }
-        let (core, batch) = self.inner.get_mut();
-        Ok((core, batch, self.is_open.get_mut()))
+        Ok((self.inner.get_mut(), self.is_open.get_mut()))
     }
 
     pub(crate) fn into_core(self) -> Core<M> {
-        self.inner.into_inner().0
+        self.inner.into_inner().core
     }
 
     /// Rolls a forgotten transaction back.
@@ -66,11 +72,11 @@ impl<M: Medium> Settled<M> {
             return Ok(());
         }
         // SAFETY: the mutex is held and `is_open` was true under it: see `Sync` above.
-        let (core, batch) = unsafe { &mut *self.inner.get() };
+        let Inner { core, batch } = unsafe { &mut *self.inner.get() };
         if core.is_poisoned {
             return Err(Error::Poisoned { segment: core.name.clone() });
         }
-        core.abort(batch)?;
+        core.abort(batch.get_mut())?;
         self.is_open.store(false, Ordering::Release);
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Words and records that check themselves: what a stray store or a bit flip did to them is noticed.
 //!
-//! The mixing step is the folded multiply of wyhash (Wang Yi, 2019); long payloads are summed pairwise with keys
-//! as in NH (Black et al., "UMAC", CRYPTO 1999). It detects accidents. It does not stop a forger, and need not:
+//! The mixing step is the folded multiply of wyhash (Wang Yi, 2019). It detects accidents. It does not stop a forger, and need not:
 //! no content of a file can break memory safety.
 
 use crate::layout::{PageDescriptor, ZoneEntry};
@@ -24,7 +23,8 @@ pub(crate) fn fold(a: u64, b: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn seal(value: u64, salt: u64) -> u64 {
     debug_assert!(value <= VALUE_MASK, "a sealed value has 42 bits");
-    value | fold(value ^ KEY_A, salt ^ KEY_B) >> VALUE_BITS << VALUE_BITS
+    let hash = (value ^ salt.rotate_left(21) ^ KEY_C).wrapping_mul(KEY_A);
+    value | hash & !VALUE_MASK
 }
 
 /// The value of a sealed word, if the seal fits.
@@ -34,28 +34,30 @@ pub(crate) fn unseal(word: u64, salt: u64) -> Option<u64> {
     (seal(value, salt) == word).then_some(value)
 }
 
-/// Running digest of a payload, fed two words at a time.
-#[derive(Clone, Copy)]
-pub(crate) struct Digest {
-    sum: u64,
-    key: u64,
+/// The digest of a payload of one word: the word. It is mixed when the record's check is made of it.
+#[inline(always)]
+pub(crate) fn digest_word(word: u64) -> u64 {
+    word
 }
+
+/// Running digest of a longer payload, fed two words at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Digest(u64);
 
 impl Digest {
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        Digest { sum: 0, key: KEY_A }
+        Digest(KEY_C)
     }
 
     #[inline(always)]
     pub(crate) fn pair(&mut self, a: u64, b: u64) {
-        self.sum = self.sum.wrapping_add(fold(a ^ self.key, b ^ self.key.rotate_left(32)));
-        self.key = self.key.wrapping_add(KEY_B);
+        self.0 = fold(self.0 ^ a, b ^ KEY_A);
     }
 
     #[inline(always)]
     pub(crate) fn sum(self) -> u64 {
-        self.sum
+        self.0
     }
 }
 
@@ -65,10 +67,22 @@ pub(crate) fn chain_seed(sequence: u64) -> u64 {
     sequence ^ KEY_C
 }
 
-/// The check of a record: binds its payload to its target, its place and all records before it.
+/// The check of a record: binds its payload to its target and to all records before it, and thereby to its place.
 #[inline(always)]
-pub(crate) fn record_check(before: u64, place: u64, target: u64, digest: u64) -> u64 {
-    fold(before ^ digest, KEY_B ^ target ^ place.rotate_left(20)).wrapping_add(digest)
+pub(crate) fn record_check(before: u64, target: u64, digest: u64) -> u64 {
+    fold(before ^ digest ^ KEY_A, target ^ KEY_B)
+}
+
+/// The state of a log whose last record, with this check, ends at `tail`: the tail over 4, its lowest bit telling of
+/// an ordered domain, and for a seal the top of the check.
+#[inline(always)]
+pub(crate) fn tail_state(tail: u64, check: u64, is_ordered: bool) -> u64 {
+    tail >> 2 | u64::from(is_ordered) | check & !VALUE_MASK
+}
+
+/// Tail and order that a log's state speaks of; whether its seal fits, [`tail_state`] tells.
+pub(crate) fn split_state(state: u64) -> (u64, bool) {
+    ((state & VALUE_MASK & !1) << 2, state & 1 == 1)
 }
 
 /// The check of a page descriptor.
@@ -108,13 +122,13 @@ mod tests {
 
     #[test]
     fn a_record_check_depends_on_all_it_binds() {
-        let of = |before, place, target, words: [u64; 2]| {
+        let of = |before, target, words: [u64; 2]| {
             let mut digest = Digest::new();
             digest.pair(words[0], words[1]);
-            record_check(before, place, target, digest.sum())
+            record_check(before, target, digest.sum())
         };
-        let base = of(1, 2, 3, [4, 5]);
-        for other in [of(0, 2, 3, [4, 5]), of(1, 0, 3, [4, 5]), of(1, 2, 0, [4, 5]), of(1, 2, 3, [5, 4])] {
+        let base = of(1, 3, [4, 5]);
+        for other in [of(0, 3, [4, 5]), of(1, 0, [4, 5]), of(1, 3, [5, 4])] {
             assert_ne!(base, other);
         }
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use bytemuck::Pod;
 use rio::Medium;
 
-use crate::seal::Digest;
+use crate::seal::{Digest, digest_word};
 
 /// A range of the medium that holds `count` values of `T`, in bounds and aligned.
 ///
@@ -61,6 +61,9 @@ impl<T> Place<T> {
 
 impl Place<u64> {
     /// The first `count` words, and the rest.
+    ///
+    /// # Panics
+    /// If there are not so many.
     #[inline(always)]
     pub(crate) fn split(self, count: u64) -> (Self, Self) {
         assert!(count <= self.count, "a place is split inside");
@@ -70,6 +73,13 @@ impl Place<u64> {
 }
 
 impl Place<u8> {
+    /// The same range as one value, if it has its size and alignment.
+    #[inline(always)]
+    pub(crate) fn typed<T>(self) -> Option<Place<T>> {
+        let fits = self.count == size_of::<T>() as u64 && self.offset & (align_of::<T>() as u64 - 1) == 0;
+        fits.then_some(Place { offset: self.offset, count: 1, of: PhantomData })
+    }
+
     /// The part of the range from `from` on, at most `len` bytes long.
     pub(crate) fn part(self, from: u64, len: u64) -> Self {
         assert!(from <= self.count, "a part begins inside its place");
@@ -81,21 +91,21 @@ impl Place<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     start: u64,
-    end: u64,
+    len: u64,
 }
 
 impl Window {
     /// A window without a byte.
-    pub(crate) const EMPTY: Window = Window { start: 0, end: 0 };
+    pub(crate) const EMPTY: Window = Window { start: 0, len: 0 };
 
     /// The window from `start` to `end`, if the medium has it.
     pub(crate) fn new<M: Medium>(space: &Space<M>, start: u64, end: u64) -> Option<Self> {
-        (start <= end && end <= space.medium.len()).then_some(Window { start, end })
+        (start <= end && end <= space.medium.len()).then(|| Window { start, len: end - start })
     }
 
     /// The same window, ending no later than `end`.
     pub(crate) fn until(self, end: u64) -> Self {
-        Window { start: self.start, end: end.clamp(self.start, self.end) }
+        Window { start: self.start, len: end.clamp(self.start, self.end()) - self.start }
     }
 
     pub(crate) fn start(self) -> u64 {
@@ -103,17 +113,71 @@ impl Window {
     }
 
     pub(crate) fn end(self) -> u64 {
-        self.end
+        self.start + self.len
     }
 
     /// The place of `count` values at `offset`, if it lies inside and is aligned.
     #[inline(always)]
     pub(crate) fn place<T>(self, offset: u64, count: u64) -> Option<Place<T>> {
+        Window::place_in_any(offset, count, |offset, len| self.contains(offset, len))
+    }
+
+    #[inline(always)]
+    pub(crate) fn contains(self, offset: u64, len: u64) -> bool {
+        len <= self.len && offset.wrapping_sub(self.start) <= self.len - len
+    }
+
+    /// The place of `count` values at `offset`, if `is_inside` finds that one window contains the range.
+    ///
+    /// The caller's `is_inside` asks [`contains`](Window::contains) of windows of the space, and nothing else. (A
+    /// place is made here, of the caller's numbers, so that their being constants is not lost on the way.)
+    #[inline(always)]
+    pub(crate) fn place_in_any<T>(
+        offset: u64,
+        count: u64,
+        is_inside: impl FnOnce(u64, u64) -> bool,
+    ) -> Option<Place<T>> {
         let len = if count == 1 { size_of::<T>() as u64 } else { (size_of::<T>() as u64).checked_mul(count)? };
-        let window_len = self.end - self.start;
-        let inside = len <= window_len && offset.wrapping_sub(self.start) <= window_len - len;
-        let aligned = offset & (align_of::<T>() as u64 - 1) == 0;
-        (inside && aligned).then_some(Place { offset, count, of: PhantomData })
+        let is_aligned = offset & (align_of::<T>() as u64 - 1) == 0;
+        (is_aligned && is_inside(offset, len)).then_some(Place { offset, count, of: PhantomData })
+    }
+}
+
+/// Room for records: from where the next one begins to the end of its extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    next: u64,
+    end: u64,
+}
+
+impl Room {
+    /// All of a window, from its first whole word on.
+    pub(crate) fn of(window: Window) -> Self {
+        Room { next: window.start.next_multiple_of(8).min(window.end()), end: window.end() }
+    }
+
+    /// Offset of the next record.
+    #[inline(always)]
+    pub(crate) fn next(self) -> u64 {
+        self.next
+    }
+
+    /// Bytes left.
+    #[inline(always)]
+    pub(crate) fn left(self) -> u64 {
+        self.end - self.next
+    }
+
+    /// Takes the next `count` words, if there are so many.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, count: u64) -> Option<Place<u64>> {
+        let len = count * 8;
+        if len > self.end - self.next {
+            return None;
+        }
+        let offset = self.next;
+        self.next += len;
+        Some(Place { offset, count, of: PhantomData })
     }
 }
 
@@ -185,6 +249,12 @@ impl<M: Medium> Space<M> {
         unsafe { self.store_behind(place, bytes) }
     }
 
+    /// Stores one word.
+    #[inline(always)]
+    pub(crate) fn store_word(&mut self, place: Place<u64>, word: u64) {
+        self.store_bytes(place.bytes(), &word.to_le_bytes());
+    }
+
     /// Stores bytes at the start of a place through a shared space.
     ///
     /// # Safety
@@ -235,6 +305,9 @@ impl<M: Medium> Space<M> {
     /// The digest that [`copy_image`](Space::copy_image) made of these bytes.
     pub(crate) fn digest(&self, place: Place<u8>) -> u64 {
         let bytes = self.read_inside(place);
+        if let Ok(word) = bytes.try_into() {
+            return digest_word(u64::from_le_bytes(word));
+        }
         let mut digest = Digest::new();
         for pair in bytes.chunks(16) {
             let mut words = [0; 16];
@@ -266,7 +339,6 @@ impl<M: Medium> Space<M> {
 /// Copies `len` bytes, word by word with the last one filled up by zeroes, and digests them.
 #[inline(always)]
 fn copy_words(source: *const u8, target: *mut u64, len: usize) -> u64 {
-    let mut digest = Digest::new();
     let words = len / 8;
     let load = |i: usize| -> u64 {
         // SAFETY: word `i` lies inside the source; it need not be aligned.
@@ -276,6 +348,12 @@ fn copy_words(source: *const u8, target: *mut u64, len: usize) -> u64 {
         // SAFETY: word `i` lies inside the target, which is `len` rounded up to words, and is aligned.
         unsafe { target.add(i).write(word) }
     };
+    if len == 8 {
+        let word = load(0);
+        store(0, word);
+        return digest_word(word);
+    }
+    let mut digest = Digest::new();
     let mut i = 0;
     while i + 1 < words {
         let (a, b) = (load(i), load(i + 1));

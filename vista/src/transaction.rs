@@ -3,7 +3,6 @@
 //! Every call that lends `&mut` logs the before-image first; dropping a transaction rolls it back. Start at
 //! [`Transaction::get_mut`].
 
-use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -12,8 +11,10 @@ use rio::{Medium, Region};
 use crate::batch::Batch;
 use crate::core::Core;
 use crate::error::Result;
-use crate::space::Place;
-use crate::undo::Mark;
+use crate::leak::Inner;
+use crate::persistent::align_bytes_of;
+use crate::space::{Disjoint, Place};
+use crate::undo::{Mark, record_words};
 use crate::{Error, PPtr, PSlice, Persistent};
 
 /// Changes to a segment that become durable together or not at all.
@@ -23,36 +24,467 @@ use crate::{Error, PPtr, PSlice, Persistent};
 /// transaction that is dropped, whose closure returns `Err` or panics, or whose process dies, has never been.
 ///
 /// No call makes a system call or allocates volatile memory, unless the segment has to grow. An error leaves
-/// the transaction usable: go on, commit or abort.
+/// the transaction usable: go on, commit or abort; the call that failed has changed nothing.
+///
+/// In an ordered domain (ADR, eADR) a range may be stored to only after a fence behind its record. Calls that lend
+/// `&mut` fence; [`get_disjoint_mut`](Transaction::get_disjoint_mut) does so once for several ranges, and
+/// [`write`](Transaction::write) not at all: its stores wait for the next fence, at the latest the commit's.
 pub struct Transaction<'s, R: Persistent, M: Medium = Region> {
-    core: &'s mut Core<M>,
-    // A reader may have to make stores that wait; hence not `Sync`, which readers of a transaction can do without.
-    batch: RefCell<&'s mut Batch>,
+    // Not `Sync`, for the batch's sake: a reader may have to make stores that wait.
+    inner: &'s mut Inner<M>,
     is_open: &'s mut bool,
-    /// How often this transaction was rolled back to a savepoint.
-    savepoints: Savepoints,
-    root: PPtr<R>,
-}
-
-/// Which savepoints are alive: those numbered up to `latest`, made in the current branch.
-#[derive(Default)]
-struct Savepoints {
-    made_count: u64,
-    /// For each rollback: savepoints made after the one rolled back to are gone. Kept as one number since a
-    /// rollback to savepoint n takes all of a higher log position.
-    floor_tail: u64,
+    root: PhantomData<fn() -> R>,
 }
 
 /// A position in a transaction to which it can be rolled back.
 #[derive(Clone, Copy)]
 pub struct Savepoint {
     mark: Mark,
-    sequence: u64,
+    transaction: u64,
     number: u64,
 }
 
 impl fmt::Debug for Savepoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Savepoint").field("transaction", &self.sequence).field("number", &self.number).finish()
+        let mut debug = f.debug_struct("Savepoint");
+        debug.field("transaction", &self.transaction).field("number", &self.number).finish_non_exhaustive()
     }
 }
+
+impl<R: Persistent, M: Medium> fmt::Debug for Transaction<'_, R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Transaction");
+        debug.field("segment", &self.inner.core.name).field("number", &self.inner.core.log.sequence).finish_non_exhaustive()
+    }
+}
+
+impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
+    #[inline(always)]
+    pub(crate) fn begin(inner: &'s mut Inner<M>, is_open: &'s mut bool) -> Self {
+        *is_open = true;
+        inner.core.begin_log(inner.batch.get_mut());
+        Transaction { inner, is_open, root: PhantomData }
+    }
+
+    /// Makes the changes durable. On return they survive whatever the persistence domain survives; a crash before
+    /// leaves either all of them or none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the log was overwritten by a stray store (ordered domains only, which read it here);
+    /// the transaction is then rolled back if it can be.
+    #[inline(always)]
+    pub fn commit(mut self) -> Result<()> {
+        self.commit_in_place()
+    }
+
+    /// Commits without moving the transaction, which costs more than all the rest: its fields were just stored one
+    /// by one, and a wider load of them has to wait until all stores before them have left the store buffer.
+    #[inline(always)]
+    pub(crate) fn commit_in_place(&mut self) -> Result<()> {
+        let (core, batch) = self.parts();
+        core.commit(batch)?;
+        *self.is_open = false;
+        Ok(())
+    }
+
+    /// Rolls everything back. Dropping the transaction does the same, but cannot tell of an error. A crash in the
+    /// middle is harmless: opening the segment rolls back again.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the log was overwritten by a stray store. The segment is then
+    /// [poisoned](Error::Poisoned), and the log is left as it is.
+    pub fn abort(mut self) -> Result<()> {
+        self.roll_back()
+    }
+
+    fn roll_back(&mut self) -> Result<()> {
+        let (core, batch) = self.parts();
+        core.abort(batch)?;
+        *self.is_open = false;
+        Ok(())
+    }
+
+    /// Number of this transaction: one more than the one before it, also across restarts.
+    pub fn number(&self) -> u64 {
+        self.inner.core.log.sequence
+    }
+
+    /// The root, as this transaction sees it.
+    #[inline]
+    pub fn root(&self) -> &R {
+        self.read_one(self.root_place())
+    }
+
+    /// Pointer to the root.
+    #[inline]
+    pub fn root_ptr(&self) -> PPtr<R> {
+        PPtr::from_offset(self.root_place().offset())
+    }
+
+    /// Logs the whole root and lends it for writing. For a large root, lend the field that changes:
+    /// `tx.get_mut(field!(tx.root_ptr(), Root, field))`.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] if the log has no room.
+    #[inline]
+    pub fn root_mut(&mut self) -> Result<&mut R> {
+        self.lend_one(self.root_place())
+    }
+
+    /// Reads a value, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`Error::NullPointer`]; [`Error::BadPointer`] if it leads out of the user data or is not aligned.
+    #[inline(always)]
+    pub fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
+        Ok(self.read_one(self.inner.core.follow(ptr)?))
+    }
+
+    /// Reads a slice, as this transaction sees it.
+    ///
+    /// # Errors
+    /// As [`get`](Transaction::get). An empty slice can always be read.
+    #[inline]
+    pub fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
+        let place = self.inner.core.follow_slice(slice)?;
+        self.settle_for(place);
+        Ok(self.inner.core.space.read_inside(place))
+    }
+
+    /// Logs a value and lends it for writing.
+    ///
+    /// # Errors
+    /// As [`get`](Transaction::get), and [`Error::NoSpace`] if the log has no room.
+    #[inline(always)]
+    pub fn get_mut<T: Persistent>(&mut self, ptr: PPtr<T>) -> Result<&mut T> {
+        let place = self.inner.core.follow(ptr)?;
+        self.lend_one(place)
+    }
+
+    /// Logs a slice and lends it for writing.
+    ///
+    /// # Errors
+    /// As [`get_mut`](Transaction::get_mut).
+    #[inline]
+    pub fn slice_mut<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<&mut [T]> {
+        let place = self.inner.core.follow_slice(slice)?;
+        self.lend(place)
+    }
+
+    /// Logs several values, fences once for all of them, and lends them together:
+    /// `let (from, to) = tx.get_disjoint_mut((a, b))?`. Takes tuples of one to eight pointers.
+    ///
+    /// # Errors
+    /// As [`get_mut`](Transaction::get_mut), and [`Error::Overlap`] if two of them share a byte.
+    #[inline(always)]
+    pub fn get_disjoint_mut<P: Pointers>(&mut self, pointers: P) -> Result<P::Lent<'_>> {
+        pointers.lend(self)
+    }
+
+    /// Logs a range of bytes and lends it for writing: the untyped form of [`get_mut`](Transaction::get_mut).
+    ///
+    /// # Errors
+    /// As [`get_mut`](Transaction::get_mut).
+    pub fn set_range(&mut self, offset: u64, len: u64) -> Result<&mut [u8]> {
+        let place = self.inner.core.follow_slice(PSlice::from_raw_parts(offset, len))?;
+        self.lend(place)
+    }
+
+    /// Logs several ranges, given as offset and length in bytes, with one fence for all of them. Calls that lend
+    /// them later find them logged.
+    ///
+    /// # Errors
+    /// As [`get_mut`](Transaction::get_mut); ranges before the one that failed stay logged, which is harmless.
+    pub fn set_ranges(&mut self, ranges: impl IntoIterator<Item = (u64, u64)>) -> Result<()> {
+        let (core, batch) = self.parts();
+        for (offset, len) in ranges {
+            let place: Place<u8> = core.follow_slice(PSlice::from_raw_parts(offset, len))?;
+            core.log_range(batch, place)?;
+        }
+        if core.log.is_ordered {
+            core.settle(batch);
+        }
+        Ok(())
+    }
+
+    /// Logs a value and stores a new one. In an ordered domain the store waits for the next fence, so that many
+    /// writes share one; reading the value back in this transaction gives the new one all the same.
+    ///
+    /// # Errors
+    /// As [`get_mut`](Transaction::get_mut).
+    #[inline(always)]
+    pub fn write<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
+        let place = self.inner.core.follow(ptr)?;
+        let (core, batch) = self.parts();
+        core.write(batch, place.bytes(), bytemuck::bytes_of(&value))
+    }
+
+    /// Logs a value, stores a new one and returns the old.
+    ///
+    /// # Errors
+    /// As [`get_mut`](Transaction::get_mut).
+    #[inline]
+    pub fn replace<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<T> {
+        let old = *self.get(ptr)?;
+        self.write(ptr, value)?;
+        Ok(old)
+    }
+
+    /// Allocates a value. It exists from commit on, and leaves no trace otherwise.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] if the segment is full and may not grow, or [`Error::Medium`] if it cannot.
+    #[inline]
+    pub fn alloc<T: Persistent>(&mut self, value: T) -> Result<PPtr<T>> {
+        let place = self.alloc_bytes::<T>(1)?;
+        // New bytes need no before-image and may be stored to at once.
+        self.inner.core.space.store_bytes(place, bytemuck::bytes_of(&value));
+        Ok(PPtr::from_offset(place.offset()))
+    }
+
+    /// Allocates a copy of a slice. An empty slice, or one of values without size, takes no space.
+    ///
+    /// # Errors
+    /// As [`alloc`](Transaction::alloc).
+    pub fn alloc_slice<T: Persistent>(&mut self, values: &[T]) -> Result<PSlice<T>> {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        if bytes.is_empty() {
+            return Ok(PSlice::empty());
+        }
+        let place = self.alloc_bytes::<T>(values.len() as u64)?;
+        self.inner.core.space.store_bytes(place, bytes);
+        Ok(PSlice::from_raw_parts(place.offset(), values.len() as u64))
+    }
+
+    /// Allocates a slice of `len` values whose bytes are zero.
+    ///
+    /// # Errors
+    /// As [`alloc`](Transaction::alloc).
+    pub fn alloc_slice_zeroed<T: Persistent>(&mut self, len: usize) -> Result<PSlice<T>> {
+        if len == 0 || size_of::<T>() == 0 {
+            return Ok(PSlice::empty());
+        }
+        let place = self.alloc_bytes::<T>(len as u64)?;
+        self.inner.core.space.store_zeroes(place);
+        Ok(PSlice::from_raw_parts(place.offset(), len as u64))
+    }
+
+    fn alloc_bytes<T: Persistent>(&mut self, count: u64) -> Result<Place<u8>> {
+        let align = align_bytes_of::<T>() as u64;
+        let (core, batch) = self.parts();
+        let size = (size_of::<T>() as u64).checked_mul(count).ok_or_else(|| core.no_space(u64::MAX))?;
+        core.alloc(batch, size, align)
+    }
+
+    /// Frees a value that [`alloc`](Transaction::alloc) made. Its space is free from commit on; until then its bytes
+    /// stay what they are, unless this transaction allocates them again.
+    ///
+    /// # Errors
+    /// [`Error::DoubleFree`]; [`Error::NotABlock`] if the pointer is no block of this size; [`Error::NullPointer`];
+    /// [`Error::Damaged`] if the heap's metadata fails its check.
+    #[inline]
+    pub fn free<T: Persistent>(&mut self, ptr: PPtr<T>) -> Result<()> {
+        if ptr.is_null() {
+            return Err(self.inner.core.null_pointer());
+        }
+        self.free_bytes::<T>(ptr.offset(), 1)
+    }
+
+    /// Frees a whole slice that this heap allocated. Freeing an empty slice does nothing.
+    ///
+    /// # Errors
+    /// As [`free`](Transaction::free).
+    pub fn free_slice<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<()> {
+        if slice.is_empty() || size_of::<T>() == 0 {
+            return Ok(());
+        }
+        self.free_bytes::<T>(slice.offset(), slice.len() as u64)
+    }
+
+    fn free_bytes<T: Persistent>(&mut self, offset: u64, count: u64) -> Result<()> {
+        let (core, batch) = self.parts();
+        let size = (size_of::<T>() as u64).saturating_mul(count);
+        core.free(batch, offset, size, align_bytes_of::<T>() as u64)
+    }
+
+    /// Marks this moment, to come back to with [`rollback_to`](Transaction::rollback_to).
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] if the log has no room.
+    pub fn savepoint(&mut self) -> Result<Savepoint> {
+        let (core, batch) = self.parts();
+        core.savepoint_count += 1;
+        let number = core.savepoint_count;
+        let mark = core.log_savepoint(batch, number)?;
+        Ok(Savepoint { mark, transaction: core.log.sequence, number })
+    }
+
+    /// Undoes everything since the savepoint, which can be used again. Savepoints made after it are gone.
+    ///
+    /// # Errors
+    /// [`Error::StaleSavepoint`] if it is not of this transaction or gone; nothing has changed then.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
+        let (core, batch) = self.parts();
+        if savepoint.transaction != core.log.sequence || !core.is_in_log(&savepoint.mark) {
+            return Err(Error::StaleSavepoint { segment: core.name.clone() });
+        }
+        core.roll_back_to(batch, &savepoint.mark)
+    }
+
+    /// Runs a nested transaction: if the closure returns `Err`, what it changed is undone and the outer transaction
+    /// goes on. A panic rolls everything back.
+    ///
+    /// # Errors
+    /// What the closure returns, or an error of the savepoint.
+    pub fn nested<T, E: From<Error>>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let savepoint = self.savepoint()?;
+        let result = f(self);
+        if result.is_err() {
+            self.rollback_to(&savepoint)?;
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn parts(&mut self) -> (&mut Core<M>, &mut Batch) {
+        (&mut self.inner.core, self.inner.batch.get_mut())
+    }
+
+    #[inline(always)]
+    fn root_place(&self) -> Place<R> {
+        self.inner.core.root.typed().expect("the segment was opened with this type of root")
+    }
+
+    #[inline(always)]
+    fn settle_for<T>(&self, place: Place<T>) {
+        if self.inner.core.log.is_ordered {
+            self.inner.core.settle_for(&mut self.inner.batch.borrow_mut(), place);
+        }
+    }
+
+    #[inline(always)]
+    fn read_one<T: Persistent>(&self, place: Place<T>) -> &T {
+        self.settle_for(place);
+        &self.inner.core.space.read_inside(place)[0]
+    }
+
+    #[inline(always)]
+    fn lend<T: Persistent>(&mut self, place: Place<T>) -> Result<&mut [T]> {
+        let (core, batch) = self.parts();
+        core.log_range(batch, place.bytes())?;
+        if core.log.is_ordered {
+            core.settle(batch);
+        }
+        Ok(self.inner.core.space.lend(place))
+    }
+
+    #[inline(always)]
+    fn lend_one<T: Persistent>(&mut self, place: Place<T>) -> Result<&mut T> {
+        Ok(&mut self.lend(place)?[0])
+    }
+}
+
+impl<R: Persistent, M: Medium> Drop for Transaction<'_, R, M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if *self.is_open {
+            // An error has poisoned the segment, which says so at its next use.
+            let _ = self.roll_back();
+        }
+    }
+}
+
+impl<M: Medium> Core<M> {
+    /// The place that a pointer leads to.
+    #[inline(always)]
+    pub(crate) fn follow<T: Persistent>(&self, ptr: PPtr<T>) -> Result<Place<T>> {
+        const { align_bytes_of::<T>() };
+        match self.heap.data_place(ptr.offset(), 1) {
+            Some(place) => Ok(place),
+            None => Err(self.bad_pointer(ptr.offset(), size_of::<T>() as u64, align_of::<T>() as u64)),
+        }
+    }
+
+    /// The place that a slice leads to; an empty one leads anywhere.
+    #[inline(always)]
+    pub(crate) fn follow_slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<Place<T>> {
+        const { align_bytes_of::<T>() };
+        if slice.is_empty() {
+            return Ok(self.heap.nothing());
+        }
+        let len = slice.len() as u64;
+        let bad = || self.bad_pointer(slice.offset(), len.saturating_mul(size_of::<T>() as u64), align_of::<T>() as u64);
+        self.heap.data_place(slice.offset(), len).ok_or_else(bad)
+    }
+
+    #[cold]
+    fn bad_pointer(&self, offset: u64, len: u64, align: u64) -> Error {
+        if offset == 0 {
+            return self.null_pointer();
+        }
+        Error::BadPointer { segment: self.name.clone(), offset, len, align }
+    }
+
+    #[cold]
+    fn null_pointer(&self) -> Error {
+        Error::NullPointer { segment: self.name.clone() }
+    }
+}
+
+/// Tuples of pointers that [`Transaction::get_disjoint_mut`] takes: one to eight of any types.
+pub trait Pointers: sealed::Sealed {
+    /// A tuple of `&mut`.
+    type Lent<'a>;
+
+    #[doc(hidden)]
+    fn lend<'a, R: Persistent, M: Medium>(self, tx: &'a mut Transaction<'_, R, M>) -> Result<Self::Lent<'a>>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! pointers {
+    ($($name:ident $index:tt),+) => {
+        impl<$($name: Persistent),+> sealed::Sealed for ($(PPtr<$name>,)+) {}
+
+        impl<$($name: Persistent),+> Pointers for ($(PPtr<$name>,)+) {
+            type Lent<'a> = ($(&'a mut $name,)+);
+
+            #[inline(always)]
+            fn lend<'a, R: Persistent, M: Medium>(
+                self,
+                tx: &'a mut Transaction<'_, R, M>,
+            ) -> Result<Self::Lent<'a>> {
+                let (core, batch) = tx.parts();
+                let places = ($(core.follow(self.$index)?,)+);
+                let word_count = 0 $(+ record_words(places.$index.bytes()))+;
+                let is_quick = !core.log.is_ordered && core.log.seen.has_empty_tables();
+                if is_quick && core.log_small(word_count, |records, space| {
+                    $(records.image(space, places.$index.bytes());)+
+                }) {
+                    $(core.log.note(places.$index.bytes());)+
+                } else {
+                    $(core.log_range(batch, places.$index.bytes())?;)+
+                    if core.log.is_ordered {
+                        core.settle(batch);
+                    }
+                }
+                let name = &core.name;
+                match places.lend(&mut core.space) {
+                    Some(lent) => Ok(($(&mut lent.$index[0],)+)),
+                    None => Err(Error::Overlap { segment: name.clone() }),
+                }
+            }
+        }
+    };
+}
+
+pointers!(A 0);
+pointers!(A 0, B 1);
+pointers!(A 0, B 1, C 2);
+pointers!(A 0, B 1, C 2, D 3);
+pointers!(A 0, B 1, C 2, D 3, E 4);
+pointers!(A 0, B 1, C 2, D 3, E 4, F 5);
+pointers!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+pointers!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

@@ -9,12 +9,12 @@ use crate::batch::{Batch, Waiting};
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{
-    KIND_FRESH, KIND_IMAGE, KIND_LINK, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, PAYLOAD_LEN_MAX, RECORD_LEN_BITS,
+    KIND_FRESH, KIND_IMAGE, KIND_LINK, KIND_SAVEPOINT, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, PAYLOAD_LEN_MAX, RECORD_LEN_BITS,
     RECORD_LOW_BITS, RecordFooter,
 };
-use crate::seal::{chain_seed, record_check, seal};
+use crate::seal::{chain_seed, digest_word, record_check, seal, tail_state};
 use crate::seen::Seen;
-use crate::space::{Place, Window};
+use crate::space::{Place, Room, Space, Window};
 use rio::{LINE_LEN, Medium};
 
 /// Offset of the first record of every transaction.
@@ -22,6 +22,8 @@ pub(crate) const RECORDS_START: u64 = LOG_OFFSET + LOG_RECORDS;
 const FOOTER_LEN: u64 = size_of::<RecordFooter>() as u64;
 /// Bytes of a link or fresh record: one word of payload and the footer.
 const WORD_RECORD_LEN: u64 = 8 + FOOTER_LEN;
+/// A transaction is short as long as its log is no longer than this.
+const SHORT_LEN: u64 = 512;
 /// Below this, a large image begins in a new extent rather than in what is left of the old one.
 const CHUNK_LEN_MIN: u64 = 256;
 
@@ -32,17 +34,30 @@ pub(crate) struct Log {
     pub(crate) batch_word: Place<u64>,
     /// The first extent's records.
     pub(crate) first: Window,
-    /// The extent that is written now, from its first record on.
-    pub(crate) room: Window,
+    pub(crate) first_room: Room,
+    /// What is left of the extent that is written now; the tail is where it begins.
+    pub(crate) room: Room,
     /// Number of the transaction.
     pub(crate) sequence: u64,
-    /// Where the next record begins.
-    pub(crate) tail: u64,
     /// Check of the record before the tail.
     pub(crate) check: u64,
     /// Whether order needs fences of the processor: records are then fenced in batches.
     pub(crate) is_ordered: bool,
     pub(crate) seen: Seen,
+}
+
+impl Log {
+    /// Where the next record begins.
+    #[inline(always)]
+    pub(crate) fn tail(&self) -> u64 {
+        self.room.next()
+    }
+
+    /// Notes a range that is logged.
+    #[inline(always)]
+    pub(crate) fn note(&mut self, range: Place<u8>) {
+        self.seen.note(range.offset(), range.len(), self.tail() < RECORDS_START + SHORT_LEN);
+    }
 }
 
 /// One record, found by walking back.
@@ -53,9 +68,46 @@ pub(crate) struct Record {
     pub(crate) payload: Place<u8>,
     /// The tail of the log before this record.
     pub(crate) before: u64,
-    check: u64,
-    place: u64,
+    pub(crate) check: u64,
     target_word: u64,
+}
+
+/// Records that are being appended: the rest of the room taken for them, and the check of the last one.
+pub(crate) struct Records {
+    room: Place<u64>,
+    check: u64,
+}
+
+impl Records {
+    /// Appends the before-image of a range.
+    #[inline(always)]
+    pub(crate) fn image<M: Medium>(&mut self, space: &mut Space<M>, range: Place<u8>) {
+        let (payload, rest) = self.room.split(range.len().div_ceil(8));
+        let digest = space.copy_image(range, payload);
+        self.finish(space, rest, target_word(range.offset(), KIND_IMAGE, range.len()), digest);
+    }
+
+    /// Appends a record of one word.
+    fn word<M: Medium>(&mut self, space: &mut Space<M>, target: u64, kind: u64, word: u64) {
+        let (payload, rest) = self.room.split(1);
+        space.store_word(payload, word);
+        self.finish(space, rest, target_word(target, kind, 8), digest_word(word));
+    }
+
+    #[inline(always)]
+    fn finish<M: Medium>(&mut self, space: &mut Space<M>, rest: Place<u64>, target: u64, digest: u64) {
+        let (footer, rest) = rest.split(FOOTER_LEN / 8);
+        self.check = record_check(self.check, target, digest);
+        let footer_bytes = RecordFooter { target, check: self.check };
+        space.store_bytes(footer.bytes(), bytemuck::bytes_of(&footer_bytes));
+        self.room = rest;
+    }
+}
+
+/// Words of the record of a range.
+#[inline(always)]
+pub(crate) fn record_words(range: Place<u8>) -> u64 {
+    range.len().div_ceil(8) + FOOTER_LEN / 8
 }
 
 /// A position in the log and all that belongs to it.
@@ -63,7 +115,7 @@ pub(crate) struct Record {
 pub(crate) struct Mark {
     pub(crate) tail: u64,
     check: u64,
-    room: Window,
+    room: Room,
     extent_count: usize,
     waiting: Waiting,
 }
@@ -81,14 +133,13 @@ impl<M: Medium> Core<M> {
     pub(crate) fn begin_log(&mut self, batch: &mut Batch) {
         let log = &mut self.log;
         log.sequence = log.sequence.wrapping_add(1);
-        log.room = log.first;
-        log.tail = RECORDS_START;
+        log.room = log.first_room;
         log.check = chain_seed(log.sequence);
-        log.seen.begin();
+        log.seen.raise_floor();
         if log.is_ordered {
             batch.clear();
         }
-        self.space.store_bytes(log.sequence_word.bytes(), &log.sequence.to_le_bytes());
+        self.space.store_word(log.sequence_word, log.sequence);
     }
 
     /// Logs a range, unless this transaction has logged it before; afterwards it may be lent for writing (in an
@@ -98,94 +149,109 @@ impl<M: Medium> Core<M> {
     /// `NoSpace` where the log cannot grow; nothing of the user's has changed then.
     #[inline(always)]
     pub(crate) fn log_range(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
-        if self.log.seen.covers(range.offset(), range.len()) {
+        let (offset, len) = (range.offset(), range.len());
+        if self.log.seen.covers(offset, len) {
             return Ok(());
         }
-        if range.len() <= PAYLOAD_LEN_MAX && self.append_image(batch, range) {
-            self.log.seen.note(range.offset(), range.len());
-            return Ok(());
+        if self.log.is_ordered || !self.log_small(record_words(range), |records, space| records.image(space, range)) {
+            return self.log_in_parts(batch, range);
         }
-        self.log_in_parts(batch, range)
+        self.log.note(range);
+        Ok(())
     }
 
-    /// The same for a range that is longer than a record may be, or than its extent has room for.
-    #[cold]
+    /// Appends records of `word_count` words together and publishes them by one store, if the extent has the room.
+    /// Not for an ordered domain.
+    #[inline(always)]
+    pub(crate) fn log_small(&mut self, word_count: u64, append: impl FnOnce(&mut Records, &mut Space<M>)) -> bool {
+        if word_count > PAYLOAD_LEN_MAX / 8 {
+            return false;
+        }
+        let Some(room) = self.log.room.take(word_count) else { return false };
+        let mut records = Records { room, check: self.log.check };
+        append(&mut records, &mut self.space);
+        self.log.check = records.check;
+        self.space.publish(self.log.state, tail_state(self.log.tail(), records.check, false));
+        true
+    }
+
+    /// The same for a range that is longer than a record may be, or than its extent has room for, and for all
+    /// ranges in an ordered domain.
     #[inline(never)]
     fn log_in_parts(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
         let mut done = 0;
         while done < range.len() {
             let rest = (range.len() - done).min(PAYLOAD_LEN_MAX);
-            let room = (self.log.room.end() - self.log.tail).saturating_sub(FOOTER_LEN);
+            let room = (self.log.room.left() / 8 * 8).saturating_sub(FOOTER_LEN);
             if room < rest.min(CHUNK_LEN_MIN) {
                 self.extend_log(batch, range.len() - done)?;
                 continue;
             }
             let part = range.part(done, rest.min(room));
-            let has_fit = self.append_image(batch, part);
-            assert!(has_fit, "a part is cut to the room of its extent");
+            self.append(batch, record_words(part), |records, space| records.image(space, part));
             done += part.len();
         }
-        if range.len() > 0 {
-            self.log.seen.note(range.offset(), range.len());
-        }
+        self.log.note(range);
         Ok(())
     }
 
     /// Notes a range that is new in this transaction: no before-image, but the commit has to flush it.
     pub(crate) fn log_fresh(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
         if self.log.is_ordered {
-            if self.log.room.end() - self.log.tail < WORD_RECORD_LEN {
-                self.extend_log(batch, WORD_RECORD_LEN)?;
-            }
-            self.append_word(batch, range.offset(), KIND_FRESH, range.len());
+            self.log_word(batch, range.offset(), KIND_FRESH, range.len())?;
         }
         self.log.seen.note_fresh(range.offset(), range.len());
         Ok(())
     }
 
-    /// Appends a before-image; false if the extent has no room for it.
-    #[inline(always)]
-    fn append_image(&mut self, batch: &mut Batch, range: Place<u8>) -> bool {
-        let word_count = range.len().div_ceil(8);
-        let Some(record) = self.log.room.place::<u64>(self.log.tail, word_count + 2) else { return false };
-        let (payload, footer) = record.split(word_count);
-        let digest = self.space.copy_image(range, payload);
-        self.finish_record(batch, footer, range.offset(), KIND_IMAGE, range.len(), digest);
-        true
+    /// Marks a savepoint in the log. Its number makes the check chain unlike any other, so that a savepoint that
+    /// was rolled back over is never taken for one that stands in its place.
+    pub(crate) fn log_savepoint(&mut self, batch: &mut Batch, number: u64) -> Result<Mark> {
+        self.settle(batch);
+        self.log_word(batch, 0, KIND_SAVEPOINT, number)?;
+        self.log.seen.raise_floor();
+        Ok(self.mark(batch))
+    }
+
+    /// Whether a mark made behind a savepoint's record is still a position of this log.
+    pub(crate) fn is_in_log(&self, mark: &Mark) -> bool {
+        let is_before = (mark.extent_count, mark.tail) <= (self.heap.extent_count(), self.log.tail());
+        let check = self.log_window(mark.tail).and_then(|window| window.place(mark.tail - 8, 1));
+        is_before && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
+    }
+
+    fn log_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) -> Result<()> {
+        if self.log.room.left() < WORD_RECORD_LEN {
+            self.extend_log(batch, WORD_RECORD_LEN)?;
+        }
+        self.append_word(batch, target, kind, word);
+        Ok(())
     }
 
     /// Appends a record whose payload is one word. The caller has made sure of the room.
     fn append_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) {
-        let record = self.log.room.place::<u64>(self.log.tail, 3).expect("room for a record of one word");
-        let (payload, footer) = record.split(1);
-        self.space.store_bytes(payload.bytes(), &word.to_le_bytes());
-        let digest = self.space.digest(payload.bytes());
-        self.finish_record(batch, footer, target, kind, 8, digest);
+        self.append(batch, WORD_RECORD_LEN / 8, |records, space| records.word(space, target, kind, word));
     }
 
-    /// Writes the footer and publishes the record.
-    #[inline(always)]
-    fn finish_record(
-        &mut self,
-        batch: &mut Batch,
-        footer: Place<u64>,
-        target: u64,
-        kind: u64,
-        len: u64,
-        digest: u64,
-    ) {
+    /// Appends one record and publishes it. The caller has made sure of the room.
+    fn append(&mut self, batch: &mut Batch, word_count: u64, append: impl FnOnce(&mut Records, &mut Space<M>)) {
         let log = &mut self.log;
-        let target = target << RECORD_LOW_BITS | kind << RECORD_LEN_BITS | len;
-        let check = record_check(log.check, log.tail, target, digest);
-        self.space.store_bytes(footer.bytes(), bytemuck::bytes_of(&RecordFooter { target, check }));
         if log.is_ordered && !batch.is_unfenced {
-            batch.is_unfenced = true;
-            batch.flush_from = log.tail;
-            self.space.store_bytes(log.batch_word.bytes(), &seal(log.tail >> 3, log.sequence).to_le_bytes());
+            self.open_batch(batch, self.log.tail());
         }
-        log.tail = footer.end();
-        log.check = check;
-        self.space.publish(log.state, tail_state(log.tail, log.is_ordered, log.sequence));
+        let room = self.log.room.take(word_count).expect("room for a record");
+        let mut records = Records { room, check: self.log.check };
+        append(&mut records, &mut self.space);
+        let log = &mut self.log;
+        log.check = records.check;
+        self.space.publish(log.state, tail_state(log.tail(), log.check, log.is_ordered));
+    }
+
+    /// Notes on the medium up to where the records are fenced, before one is appended that is not.
+    fn open_batch(&mut self, batch: &mut Batch, fenced_tail: u64) {
+        batch.is_unfenced = true;
+        batch.flush_from = self.log.tail();
+        self.space.store_word(self.log.batch_word, seal(fenced_tail >> 3, self.log.sequence));
     }
 
     /// Takes an extent from the free space and links it behind the current one. The heap does not learn of it:
@@ -196,18 +262,14 @@ impl<M: Medium> Core<M> {
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent = self.reserve_extent(batch, CHUNK_LEN_MIN + WORD_RECORD_LEN + FOOTER_LEN, wanted.max(2 * has))?;
         if batch.is_unfenced {
-            self.space.medium().flush(batch.flush_from, self.log.tail - batch.flush_from);
+            self.space.medium().flush(batch.flush_from, self.log.tail() - batch.flush_from);
             batch.flush_from = extent.start();
         }
-        let before = self.log.tail;
-        self.log.room = extent;
-        self.log.tail = extent.start();
+        let before = self.log.tail();
+        self.log.room = Room::of(extent);
         // The batch word of an ordered domain wants the tail before the link, in the extent before.
         if self.log.is_ordered && !batch.is_unfenced {
-            batch.is_unfenced = true;
-            batch.flush_from = extent.start();
-            let word = seal(before >> 3, self.log.sequence);
-            self.space.store_bytes(self.log.batch_word.bytes(), &word.to_le_bytes());
+            self.open_batch(batch, before);
         }
         self.append_word(batch, extent.start(), KIND_LINK, before);
         Ok(())
@@ -221,18 +283,19 @@ impl<M: Medium> Core<M> {
         }
         batch.is_unfenced = false;
         let medium = self.space.medium();
-        if batch.flush_from < LOG_OFFSET + LINE_LEN && self.log.room == self.log.first {
-            medium.flush(LOG_OFFSET, self.log.tail - LOG_OFFSET);
+        let tail = self.log.tail();
+        if batch.flush_from < LOG_OFFSET + LINE_LEN && tail <= self.log.first.end() {
+            medium.flush(LOG_OFFSET, tail - LOG_OFFSET);
         } else {
             medium.flush(LOG_OFFSET, LOG_RECORDS);
-            medium.flush(batch.flush_from, self.log.tail - batch.flush_from);
+            medium.flush(batch.flush_from, tail - batch.flush_from);
         }
         medium.fence(); // Orders: the batch's records and the tail that counts them, then the stores they cover.
     }
 
     /// Flushes everything that the transaction may have stored to.
     pub(crate) fn flush_targets(&self) -> Result<()> {
-        let mut tail = self.log.tail;
+        let mut tail = self.log.tail();
         while tail != RECORDS_START {
             let record = self.record_before(tail)?;
             match record.kind {
@@ -258,16 +321,16 @@ impl<M: Medium> Core<M> {
     /// A position in the log, to roll back to.
     #[inline]
     pub(crate) fn mark(&self, batch: &Batch) -> Mark {
-        let Log { tail, check, room, .. } = self.log;
-        Mark { tail, check, room, extent_count: self.heap.extent_count(), waiting: batch.waiting() }
+        let Log { check, room, .. } = self.log;
+        Mark { tail: room.next(), check, room, extent_count: self.heap.extent_count(), waiting: batch.waiting() }
     }
 
     /// Undoes everything since a mark of this transaction, which goes on from there.
     pub(crate) fn roll_back_to(&mut self, batch: &mut Batch, mark: &Mark) -> Result<()> {
         self.fence_records(batch);
         batch.forget_since(mark.waiting);
-        if self.log.tail != mark.tail {
-            self.undo(self.log.tail, mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+        if self.log.tail() != mark.tail {
+            self.undo(self.log.tail(), mark.tail).inspect_err(|_| self.is_poisoned = true)?;
             self.cut_log(mark);
             self.heap.release_extents(mark.extent_count);
         }
@@ -277,17 +340,16 @@ impl<M: Medium> Core<M> {
     /// The one store that cuts the log back to a mark, after what came behind it was undone.
     fn cut_log(&mut self, mark: &Mark) {
         let log = &mut self.log;
-        (log.tail, log.check, log.room) = (mark.tail, mark.check, mark.room);
+        (log.check, log.room) = (mark.check, mark.room);
         let tail = mark.tail;
         let state = if tail == RECORDS_START {
             LOG_EMPTY
         } else {
-            tail_state(tail, log.is_ordered, log.sequence)
+            tail_state(tail, mark.check, log.is_ordered)
         };
         if log.is_ordered {
             // All that is left in the log is fenced: no batch is open at the cut.
-            let word = seal(tail >> 3, log.sequence);
-            self.space.store_bytes(log.batch_word.bytes(), &word.to_le_bytes());
+            self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));
         }
         self.space.publish(self.log.state, state);
         if self.log.is_ordered {
@@ -333,7 +395,7 @@ impl<M: Medium> Core<M> {
                 let word = self.log_window(record.before).and_then(|w| w.place(record.before - 8, 1));
                 self.space.load(word.ok_or_else(|| self.damaged_log(tail, record.before))?)
             };
-            if record.check != record_check(before, record.place, record.target_word, digest) {
+            if record.check != record_check(before, record.target_word, digest) {
                 return Err(self.damaged_record(tail - 8, record.check));
             }
             if record.kind == KIND_IMAGE {
@@ -359,10 +421,11 @@ impl<M: Medium> Core<M> {
         let shapeless = || self.damaged_record(footer.offset(), target_word);
         let place = footer.offset().checked_sub(len.next_multiple_of(8)).ok_or_else(shapeless)?;
         let payload = window.place(place, len).ok_or_else(shapeless)?;
-        let mut record = Record { kind, target, payload, before: place, check, place, target_word };
+        let mut record = Record { kind, target, payload, before: place, check, target_word };
         match kind {
             KIND_IMAGE if len > 0 => {}
             KIND_FRESH if len == 8 => {}
+            KIND_SAVEPOINT if len == 8 && target == 0 => {}
             KIND_LINK if len == 8 && target == place => record.before = self.payload_word(&record),
             _ => return Err(shapeless()),
         }
@@ -403,8 +466,8 @@ impl<M: Medium> Core<M> {
     }
 }
 
-/// The state word of a log that ends at `tail`.
+/// The first word of a footer.
 #[inline(always)]
-fn tail_state(tail: u64, is_ordered: bool, sequence: u64) -> u64 {
-    seal(tail >> 3 << 1 | u64::from(is_ordered), sequence)
+fn target_word(offset: u64, kind: u64, len: u64) -> u64 {
+    offset << RECORD_LOW_BITS | kind << RECORD_LEN_BITS | len
 }

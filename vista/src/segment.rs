@@ -1,0 +1,147 @@
+//! A segment: a region with its log, its heap and its root. What the user opens.
+//!
+//! Start at [`Segment::create`] and [`Segment::transaction`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use rio::{Medium, Region};
+
+use crate::core::Core;
+use crate::error::Result;
+use crate::leak::Settled;
+use crate::space::Place;
+use crate::{Error, PPtr, PSlice, Persistent, Recovery, Transaction, format, layout_of};
+
+/// Persistent memory with a root of type `R`, changed by transactions.
+///
+/// Writing needs `&mut Segment`, reading `&Segment`, which may be shared between threads: the borrow checker is
+/// all the isolation there is, and no lock is on the path.
+///
+/// Dropping a segment closes it as well as it can; [`close`](Segment::close) tells of errors.
+pub struct Segment<R: Persistent, M: Medium = Region> {
+    inner: Settled<M>,
+    root: Place<R>,
+    recovery: Recovery,
+    name: Arc<str>,
+}
+
+impl<R: Persistent, M: Medium> fmt::Debug for Segment<R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<R: Persistent, M: Medium> Segment<R, M> {
+    /// Formats a medium, which must be all zero, and opens it. The root is all zero.
+    ///
+    /// The segment header is written last: after a crash in the middle the medium does not open as a segment.
+    ///
+    /// # Errors
+    /// [`Error::BadOption`] if the medium is too short or too long for a segment, or `log_len` for its log;
+    /// [`Error::Damaged`] if there is something where the segment header belongs; it is left as it is.
+    pub fn create_on(medium: M, log_len: u64) -> Result<Self> {
+        let root = layout_of::<R>();
+        let core = format::create(medium, log_len, size_of::<R>() as u64, align_of::<R>() as u64, &root)?;
+        Self::with_core(core, Recovery::default())
+    }
+
+    /// Opens a medium that holds a segment: rolls back what had not committed, and checks that the root is an `R`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] names the first thing that is not what vista wrote; [`Error::RootMismatch`] shows both
+    /// types. Nothing is changed but by the rollback, which happens before the root is looked at.
+    pub fn open_on(medium: M) -> Result<Self> {
+        let (core, recovery) = format::open(medium)?;
+        Self::with_core(core, recovery)
+    }
+
+    fn with_core(mut core: Core<M>, recovery: Recovery) -> Result<Self> {
+        let root: Place<R> = format::root_place(&core)?;
+        core.root = root.bytes();
+        Ok(Segment { root, recovery, name: core.name.clone(), inner: Settled::new(core) })
+    }
+
+    /// What opening had to roll back.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The path, or what else the medium is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The medium below, for what it knows of itself: its domain, its length.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    pub fn medium(&self) -> Result<&M> {
+        Ok(self.inner.read()?.space.medium())
+    }
+
+    /// The root.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    #[inline]
+    pub fn root(&self) -> Result<&R> {
+        Ok(&self.inner.read()?.space.read(self.root)[0])
+    }
+
+    /// Pointer to the root.
+    #[inline]
+    pub fn root_ptr(&self) -> PPtr<R> {
+        PPtr::from_offset(self.root.offset())
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`Error::NullPointer`]; [`Error::BadPointer`] if it leads out of the user data or is not aligned;
+    /// [`Error::Poisoned`] after a rollback that failed.
+    #[inline]
+    pub fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
+        let core = self.inner.read()?;
+        Ok(&core.space.read(core.follow(ptr)?)[0])
+    }
+
+    /// Reads a slice. An empty one can always be read.
+    ///
+    /// # Errors
+    /// As [`get`](Segment::get).
+    #[inline]
+    pub fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
+        let core = self.inner.read()?;
+        Ok(core.space.read(core.follow_slice(slice)?))
+    }
+
+    /// Runs a transaction: commits if the closure returns `Ok`, rolls back if it returns `Err` or panics.
+    ///
+    /// # Errors
+    /// What the closure returns, or an error of [`begin`](Segment::begin) or of
+    /// [`commit`](Transaction::commit); the segment is then as it was before.
+    #[inline]
+    pub fn transaction<T, E: From<Error>>(
+        &mut self,
+        f: impl FnOnce(&mut Transaction<'_, R, M>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (inner, is_open) = self.inner.begin()?;
+        let mut tx = Transaction::begin(inner, is_open);
+        let done = f(&mut tx)?;
+        tx.commit_in_place()?;
+        Ok(done)
+    }
+
+    /// Begins a transaction, which [`commit`](Transaction::commit) ends, and everything else rolls back.
+    ///
+    /// A transaction that was forgotten (`mem::forget`) is rolled back now.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    #[inline]
+    pub fn begin(&mut self) -> Result<Transaction<'_, R, M>> {
+        let (inner, is_open) = self.inner.begin()?;
+        Ok(Transaction::begin(inner, is_open))
+    }
+}
