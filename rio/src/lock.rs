@@ -4,6 +4,7 @@
 //! refused as well. Start at [`open_locked`].
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,6 +12,32 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 use crate::Error;
+
+/// An open file with its lock, given up on drop.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    file: File,
+    /// The process that locked it. The lock is shared with forked children, and is not theirs to give up.
+    owner: u32,
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing would not do: while another thread starts a program, the child holds a copy of our open file, and
+        // with it the lock, until it is that program.
+        if self.owner == std::process::id() {
+            let _ = self.file.unlock();
+        }
+    }
+}
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +53,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// Opens the file and locks it, waiting at most `wait`.
-pub(crate) fn open_locked(path: &Path, access: Access, wait: Duration) -> Result<File, Error> {
+pub(crate) fn open_locked(path: &Path, access: Access, wait: Duration) -> Result<Locked, Error> {
     let begun = Instant::now();
     loop {
         let file = OpenOptions::new()
@@ -35,7 +62,7 @@ pub(crate) fn open_locked(path: &Path, access: Access, wait: Duration) -> Result
             .custom_flags(libc::O_NONBLOCK) // So that a pipe by this name is an error and not a wait.
             .open(path)
             .map_err(|source| Error::system(path, "open", source))?;
-        acquire(&file, path, access, begun, wait)?;
+        let file = acquire(file, path, access, begun, wait)?;
         // While we waited, the file may have been replaced, and the lock of a file without a name keeps nobody out.
         let held = file.metadata().map_err(|source| Error::system(path, "fstat", source))?;
         match fs::metadata(path) {
@@ -47,12 +74,12 @@ pub(crate) fn open_locked(path: &Path, access: Access, wait: Duration) -> Result
 
 /// Locks the file, waiting at most `wait` from `begun` on.
 pub(crate) fn acquire(
-    file: &File,
+    file: File,
     path: &Path,
     access: Access,
     begun: Instant,
     wait: Duration,
-) -> Result<(), Error> {
+) -> Result<Locked, Error> {
     let mut sleep = SHORTEST_SLEEP;
     loop {
         let tried = match access {
@@ -60,7 +87,7 @@ pub(crate) fn acquire(
             Access::Reader => file.try_lock_shared(),
         };
         match tried {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Locked { file, owner: std::process::id() }),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(source)) => return Err(Error::system(path, "flock", source)),
         }
@@ -87,12 +114,23 @@ mod tests {
             let path = path.clone();
             std::thread::spawn(move || open_locked(&path, Access::Owner, Duration::from_secs(60)).unwrap())
         };
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(30)); // Whether it waits already or not, it gets the new one.
         fs::write(&other, "new").unwrap();
         fs::rename(&other, &path).unwrap();
         drop(old);
         let got = waiter.join().unwrap().metadata().unwrap();
         assert_eq!(got.ino(), fs::metadata(&path).unwrap().ino());
+    }
+
+    #[test]
+    fn dropping_it_frees_it_though_a_copy_of_the_open_file_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "").unwrap();
+        let owner = open_locked(&path, Access::Owner, Duration::ZERO).unwrap();
+        let _as_a_child_has_it = owner.try_clone().unwrap();
+        drop(owner);
+        open_locked(&path, Access::Owner, Duration::ZERO).unwrap();
     }
 
     #[test]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::device::{Ground, System};
 use crate::header::{self, Header, State};
 use crate::layout::COPY_LEN;
-use crate::lock::{self, Access};
+use crate::lock::{self, Access, Locked};
 use crate::mapping::{self, Mapping, Sharing};
 use crate::naming::{self, Unnamed, Until};
 use crate::writeback;
@@ -70,8 +70,8 @@ pub struct Region {
     domain: Domain,
     write_back: WriteBack,
 
-    /// Closing it gives up the lock, so it comes after the mapping.
-    file: File,
+    /// Dropping it gives up the lock, so it comes after the mapping.
+    file: Locked,
     path: PathBuf,
     header: Header,
     /// Which copy of the header is the newer one.
@@ -578,7 +578,7 @@ impl Region {
             return Err(Error::option(path, "size", size, format!("from {HEADER_LEN} to {}", i64::MAX)));
         };
         // Nobody else can have the file, but whoever opens it at the moment of its naming shall find it locked.
-        lock::acquire(&file, path, Access::Owner, Instant::now(), Duration::ZERO)?;
+        let file = lock::acquire(file, path, Access::Owner, Instant::now(), Duration::ZERO)?;
         let system = System::real();
         let mut ground = Ground::of(&file, path, &system, mapping::maps_with_sync)?;
         if path == Path::new("<anonymous>") {
@@ -678,7 +678,7 @@ impl Region {
     fn assemble(
         options: &RegionOptions,
         path: &Path,
-        file: File,
+        file: Locked,
         ground: Ground,
         system: &System,
         origin: Origin,
