@@ -13,4 +13,5 @@ mod reboot; // what was left open is refused after a reboot
 mod private; // who only looks changes nothing
 mod protection; // a wild store dies
 mod survival; // kill -9
+mod fork; // a forked child has nothing of it
 mod domains; // forced domains do their work and promise no more
