@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::Backing;
+use crate::device::PowerDomain;
+
 /// The persistence domain of a mapping, named after what keeps the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Domain {
@@ -38,6 +41,18 @@ impl fmt::Display for Domain {
     }
 }
 
+/// Which domain a region is opened for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DomainChoice {
+    /// The one that the file lies in, as the system tells it.
+    #[default]
+    Auto,
+    /// This one, whatever the file lies in: to measure or test its write-backs and fences on ordinary memory, or
+    /// to leave them out on memory that would need them. It changes what the library does and can only lower
+    /// what [`Region::survives`](crate::Region::survives) promises.
+    Forced(Domain),
+}
+
 /// The failures that a region survives: what its bytes and its order are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Survives {
@@ -47,4 +62,89 @@ pub struct Survives {
     pub kernel_crash: bool,
     /// A power cut.
     pub power_loss: bool,
+}
+
+impl Survives {
+    /// Nothing at all.
+    pub(crate) const NOTHING: Survives =
+        Survives { process_crash: false, kernel_crash: false, power_loss: false };
+
+    /// What bytes on `backing`, whose power-fail domain the system calls `power`, survive when the library
+    /// flushes and fences as for `domain`: the weaker of both.
+    pub(crate) fn on(backing: Backing, power: PowerDomain, domain: Domain, can_write_back: bool) -> Survives {
+        let dax = backing.is_dax();
+        let (kernel, power) = match domain {
+            Domain::PageCache => (false, false),
+            Domain::Eadr => (power == PowerDomain::Caches, power == PowerDomain::Caches),
+            Domain::Adr => (can_write_back, can_write_back && power != PowerDomain::Unknown),
+        };
+        Survives {
+            // A memfd lives as long as somebody holds it, and its only holder is the process.
+            process_crash: backing != Backing::Anonymous,
+            kernel_crash: dax && kernel,
+            power_loss: dax && power,
+        }
+    }
+}
+
+impl fmt::Display for Survives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            (self.process_crash, "process crash"),
+            (self.kernel_crash, "kernel crash"),
+            (self.power_loss, "power loss"),
+        ];
+        let mut separator = "";
+        for (_, word) in words.iter().filter(|(survived, _)| *survived) {
+            write!(f, "{separator}{word}")?;
+            separator = ", ";
+        }
+        if separator.is_empty() { f.write_str("nothing") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `bits` is process, kernel, power.
+    fn check(backing: Backing, power: PowerDomain, domain: Domain, bits: [bool; 3]) {
+        let [process_crash, kernel_crash, power_loss] = bits;
+        let expected = Survives { process_crash, kernel_crash, power_loss };
+        assert_eq!(Survives::on(backing, power, domain, true), expected, "{backing} {power:?} {domain}");
+    }
+
+    #[test]
+    fn no_domain_makes_ordinary_memory_survive_more_than_the_process() {
+        for domain in [Domain::PageCache, Domain::Eadr, Domain::Adr] {
+            for power in [PowerDomain::Unknown, PowerDomain::Controller, PowerDomain::Caches] {
+                check(Backing::PageCache, power, domain, [true, false, false]);
+                check(Backing::Tmpfs, power, domain, [true, false, false]);
+                check(Backing::Anonymous, power, domain, [false, false, false]);
+            }
+        }
+    }
+
+    #[test]
+    fn dax_survives_what_both_the_device_and_the_flushing_are_good_for() {
+        for dax in [Backing::FsDax, Backing::DevDax] {
+            check(dax, PowerDomain::Caches, Domain::Eadr, [true, true, true]);
+            check(dax, PowerDomain::Caches, Domain::Adr, [true, true, true]);
+            check(dax, PowerDomain::Controller, Domain::Adr, [true, true, true]);
+            // Forced below what the device needs.
+            check(dax, PowerDomain::Controller, Domain::Eadr, [true, false, false]);
+            check(dax, PowerDomain::Caches, Domain::PageCache, [true, false, false]);
+            // Memory that the kernel was told to keep apart is no more than DRAM to a power cut.
+            check(dax, PowerDomain::Unknown, Domain::Adr, [true, true, false]);
+        }
+        let unable = Survives::on(Backing::DevDax, PowerDomain::Controller, Domain::Adr, false);
+        assert_eq!(unable, Survives { process_crash: true, ..Survives::NOTHING });
+    }
+
+    #[test]
+    fn survival_reads_as_a_list() {
+        assert_eq!(Survives::NOTHING.to_string(), "nothing");
+        let two = Survives { process_crash: true, kernel_crash: true, power_loss: false };
+        assert_eq!(two.to_string(), "process crash, kernel crash");
+    }
 }

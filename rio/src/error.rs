@@ -1,9 +1,9 @@
 //! What can go wrong with a medium, sorted by fault: its bytes, the caller, the space, the system.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// An error of rio. Nothing is half done when one is returned.
+/// An error of rio. Nothing is half done when one is returned, unless the call says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,6 +20,18 @@ pub enum Error {
         found: String,
         /// What it should have held.
         expected: String,
+    },
+    /// The file was made by a version of the format that this library does not know; it was left untouched.
+    #[error("{path}: at offset {offset}: format version {found}, this library knows {expected}")]
+    Version {
+        /// The file, or the name of the medium.
+        path: String,
+        /// Offset of the version in the file, in bytes.
+        offset: u64,
+        /// The version in the file.
+        found: u32,
+        /// The only version that this library reads.
+        expected: u32,
     },
     /// The region was left open when the system went down, and its pages were written back in no order.
     #[error(
@@ -62,14 +74,15 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
-    /// Growth beyond the address space that was reserved when the region was opened.
-    #[error("{path}: cannot grow to {wanted} bytes: {reserved} bytes of address space were reserved at open")]
+    /// Growth beyond the address space that was reserved (or the limit that was set) when the region was opened.
+    /// It can be opened again with more.
+    #[error("{path}: cannot grow to {wanted} bytes: it was opened with room for {reserved}")]
     ReservationExhausted {
         /// The file, or the name of the medium.
         path: String,
         /// The length asked for.
         wanted: u64,
-        /// The length that was reserved.
+        /// The length to which it may grow.
         reserved: u64,
     },
     /// The file system has no room for the blocks; the region keeps its length.
@@ -102,4 +115,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+impl Error {
+    /// A system call on this file failed.
+    pub(crate) fn system(path: &Path, call: &'static str, source: impl Into<io::Error>) -> Error {
+        Error::System { path: path.display().to_string(), call, source: source.into() }
+    }
+
+    /// The caller asked this file for what cannot be.
+    pub(crate) fn option(path: &Path, what: &'static str, found: u64, expected: impl Into<String>) -> Error {
+        Error::BadOption { path: path.display().to_string(), what, found, expected: expected.into() }
+    }
 }
