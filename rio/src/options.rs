@@ -148,18 +148,19 @@ impl RegionOptions {
     /// [`Error::NoSpace`] if the blocks cannot be allocated. [`Error::BadOption`] without a size, or with one that
     /// does not fit. [`Error::System`] for what the system refuses.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Region, Error> {
-        self.create_with(path, |_| Ok(()))
+        self.create_with(path, Ok)
     }
 
     /// As [`create`](Self::create); `init` gives the region its first content before the file has its name, so
-    /// that a crash leaves either no file or one with that content, durable.
+    /// that a crash leaves either no file or one with that content, durable. It takes the region and gives the same
+    /// one back, so that what is built on a region can be put on it meanwhile.
     ///
     /// # Errors
     /// As [`create`](Self::create), and whatever `init` returns; no file is left then.
     pub fn create_with<E: From<Error>>(
         &self,
         path: impl AsRef<Path>,
-        init: impl FnOnce(&mut Region) -> Result<(), E>,
+        init: impl FnOnce(Region) -> Result<Region, E>,
     ) -> Result<Region, E> {
         Region::create_by(self, path.as_ref(), init)
     }
@@ -181,7 +182,7 @@ impl RegionOptions {
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Region, Error> {
-        self.open_or_create_with(path, |_| Ok(()))
+        self.open_or_create_with(path, Ok)
     }
 
     /// As [`open_or_create`](Self::open_or_create), with the first content as in
@@ -193,7 +194,7 @@ impl RegionOptions {
     pub fn open_or_create_with<E: From<Error>>(
         &self,
         path: impl AsRef<Path>,
-        init: impl FnOnce(&mut Region) -> Result<(), E>,
+        init: impl FnOnce(Region) -> Result<Region, E>,
     ) -> Result<Region, E> {
         Region::open_or_create_by(self, path.as_ref(), init)
     }

@@ -13,9 +13,8 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::heap::{Heap, zone_len};
 use crate::layout::{
-    CLASS_LISTS, FORMAT_VERSION, HeapPage, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader, MEDIUM_LEN_MAX,
-    META_PAGES, PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET, SegmentHeader,
-    ZONES_MAX,
+    CLASS_LISTS, FORMAT_VERSION, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader, MEDIUM_LEN_MAX, META_PAGES,
+    PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET, SegmentHeader, ZONES_MAX,
 };
 use crate::seal::{chain_seed, seal, unseal, zone_check};
 use crate::seen::Seen;
@@ -202,7 +201,12 @@ fn load_zones<M: Medium>(core: &mut Core<M>) -> Result<()> {
     let word = core.space.load(count);
     let zone_count = unseal(word, count.offset()).filter(|n| (1..=ZONES_MAX as u64).contains(n));
     let Some(zone_count) = zone_count else {
-        return Err(core.damaged(count.offset(), "heap: number of zones", word, "a sealed number from 1 to 128"));
+        return Err(core.damaged(
+            count.offset(),
+            "heap: number of zones",
+            word,
+            "a sealed number from 1 to 128",
+        ));
     };
     for index in 0..zone_count {
         let place = core.heap.zone_entry(index as usize);
@@ -312,7 +316,12 @@ fn check_header(header: &SegmentHeader, name: &Arc<str>) -> Result<()> {
     let fields = [
         (offset_of!(SegmentHeader, page_len), "length of a page", header.page_len.into(), PAGE_LEN),
         (offset_of!(SegmentHeader, log_offset), "offset of the log", header.log_offset, LOG_OFFSET),
-        (offset_of!(SegmentHeader, meta_offset), "offset of the metadata", header.meta_offset, meta_offset(header.log_len)),
+        (
+            offset_of!(SegmentHeader, meta_offset),
+            "offset of the metadata",
+            header.meta_offset,
+            meta_offset(header.log_len),
+        ),
         (offset_of!(SegmentHeader, reserved), "reserved word", header.reserved[0] | header.reserved[1], 0),
         (offset_of!(SegmentHeader, reserved_end), "reserved word", header.reserved_end.into(), 0),
     ];
@@ -321,7 +330,10 @@ fn check_header(header: &SegmentHeader, name: &Arc<str>) -> Result<()> {
             return damaged(at, what, found, format!("{expected}"));
         }
     }
-    if header.log_len < LOG_LEN_MIN || !header.log_len.is_multiple_of(PAGE_LEN) || header.log_len > MEDIUM_LEN_MAX {
+    if header.log_len < LOG_LEN_MIN
+        || !header.log_len.is_multiple_of(PAGE_LEN)
+        || header.log_len > MEDIUM_LEN_MAX
+    {
         let at = offset_of!(SegmentHeader, log_len);
         return damaged(at, "length of the log", header.log_len, format!("whole pages of {PAGE_LEN} bytes"));
     }

@@ -12,14 +12,12 @@ use crate::batch::Batch;
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{
-    CLASSES, DESCRIPTOR_LEN, HeapPage, META_PAGES, PAGE_FREE, PAGE_FREE_TAIL, PAGE_INNER, PAGE_LARGE, PAGE_LEN,
-    PAGE_SHIFT, PAGE_SLAB, PageDescriptor, RUN_LISTS, ZONES_MAX, ZoneEntry,
+    CLASSES, DESCRIPTOR_LEN, HeapPage, META_PAGES, PAGE_FREE, PAGE_FREE_TAIL, PAGE_INNER, PAGE_LARGE,
+    PAGE_LEN, PAGE_SHIFT, PAGE_SLAB, PageDescriptor, RUN_LISTS, ZONES_MAX, ZoneEntry,
 };
 use crate::seal::{descriptor_check, seal, unseal, zone_check};
 use crate::space::{Place, Space, Window};
 
-/// The largest block that shares a page with others; larger ones take whole pages.
-pub(crate) const SMALL_LEN_MAX: u64 = CLASSES[CLASSES.len() - 1] as u64;
 /// Free runs that are looked at in a list before a longer run is split instead.
 const FIT_STEPS: usize = 16;
 /// A zone that is added on demand has at least this length, and a quarter of the segment's.
@@ -185,9 +183,8 @@ impl Heap {
     /// Points the quick check at the largest zone, as far as the log has not borrowed from it.
     fn choose_fast(&mut self) {
         let largest = self.zones.iter().max_by_key(|zone| zone.page_count);
-        self.fast = largest.map_or(Window::EMPTY, |zone| {
-            zone.pages.until(zone.pages.start() + zone.limit * PAGE_LEN)
-        });
+        self.fast = largest
+            .map_or(Window::EMPTY, |zone| zone.pages.until(zone.pages.start() + zone.limit * PAGE_LEN));
     }
 
     /// The place of a list's head or another word of the heap page.
@@ -358,7 +355,11 @@ impl<M: Medium> Core<M> {
         };
         let block_count = blocks_per_page(class);
         let index = first_clear(&slab.bitmap);
-        if slab.kind != PAGE_SLAB || usize::from(slab.class) != class || index >= block_count || slab.prev != 0 {
+        if slab.kind != PAGE_SLAB
+            || usize::from(slab.class) != class
+            || index >= block_count
+            || slab.prev != 0
+        {
             return Err(self.damaged_descriptor(page, "a page with a free block of the list's class"));
         }
         slab.bitmap[index as usize / 64] |= 1 << (index % 64);
@@ -525,7 +526,9 @@ impl<M: Medium> Core<M> {
         page_count: u64,
         freed_sequence: u32,
     ) -> Result<()> {
-        debug_assert!(page + page_count <= self.heap.zones[zone].first_page + self.heap.zones[zone].page_count);
+        debug_assert!(
+            page + page_count <= self.heap.zones[zone].first_page + self.heap.zones[zone].page_count
+        );
         let head = self.heap.run_head(run_list(page_count));
         let next = self.list_head(batch, head)?;
         if next != 0 {
@@ -550,7 +553,13 @@ impl<M: Medium> Core<M> {
     }
 
     /// Takes a page out of the list that begins at `head`.
-    fn unlink(&mut self, batch: &mut Batch, head: Place<u64>, page: u64, link: &PageDescriptor) -> Result<()> {
+    fn unlink(
+        &mut self,
+        batch: &mut Batch,
+        head: Place<u64>,
+        page: u64,
+        link: &PageDescriptor,
+    ) -> Result<()> {
         let (next, prev) = (u64::from(link.next), u64::from(link.prev));
         let is_broken = |core: &Self| core.damaged_descriptor(page, "a list whose links agree");
         if prev == 0 {
@@ -671,7 +680,8 @@ impl<M: Medium> Core<M> {
         let medium = self.space.medium();
         let (len, max_len) = (medium.len(), medium.max_len());
         let wanted = page_count.saturating_mul(PAGE_LEN);
-        let Some(least) = page_count.checked_mul(2 * PAGE_LEN).map(|_| start.saturating_add(zone_len(page_count)))
+        let Some(least) =
+            page_count.checked_mul(2 * PAGE_LEN).map(|_| start.saturating_add(zone_len(page_count)))
         else {
             return Err(self.no_space(wanted));
         };
@@ -719,9 +729,9 @@ impl<M: Medium> Core<M> {
     pub(crate) fn zone_top(&self, batch: &mut Batch, zone: usize) -> Result<u64> {
         let Zone { top, page_count, .. } = self.heap.zones[zone];
         let word = self.peek(batch, top);
-        unseal(word, top.offset())
-            .filter(|&pages| pages <= page_count)
-            .ok_or_else(|| self.damaged(top.offset(), "heap: top of a zone", word, "a sealed count of its pages"))
+        unseal(word, top.offset()).filter(|&pages| pages <= page_count).ok_or_else(|| {
+            self.damaged(top.offset(), "heap: top of a zone", word, "a sealed count of its pages")
+        })
     }
 
     fn set_zone_top(&mut self, batch: &mut Batch, zone: usize, pages: u64) -> Result<()> {
@@ -806,14 +816,14 @@ mod tests {
     #[test]
     fn classes_fit_and_align() {
         for align in [1u64, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] {
-            for size in 1..=SMALL_LEN_MAX {
+            for size in 1..=2048 {
                 if let Some(class) = class_for(size, align) {
                     let len = u64::from(CLASSES[class]);
                     assert!(len >= size && len.is_multiple_of(align));
                 }
             }
         }
-        assert_eq!(class_for(SMALL_LEN_MAX + 1, 8), None);
+        assert_eq!(class_for(2049, 8), None);
         assert_eq!(class_for(1, 4096), None);
         assert_eq!(class_for(0, 1), Some(0));
     }

@@ -62,7 +62,9 @@ impl<M: Medium> Core<M> {
         if state == LOG_EMPTY {
             return Ok(None);
         }
-        let bad = |found| self.damaged(LOG_OFFSET, "log: state", found, "the mark of an empty log, or a sealed tail");
+        let bad = |found| {
+            self.damaged(LOG_OFFSET, "log: state", found, "the mark of an empty log, or a sealed tail")
+        };
         let (tail, is_ordered) = split_state(state);
         let last = self.record_before(tail);
         let is_sealed = last.as_ref().is_ok_and(|last| tail_state(tail, last.check, is_ordered) == state);

@@ -3,15 +3,18 @@
 //! Start at [`Segment::create`] and [`Segment::transaction`].
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rio::{Medium, Region};
 
+use crate::check::{Block, Stats, Violation};
 use crate::core::Core;
 use crate::error::Result;
+use crate::layout::PAGE_LEN;
 use crate::leak::Settled;
 use crate::space::Place;
-use crate::{Error, PPtr, PSlice, Persistent, Recovery, Transaction, format, layout_of};
+use crate::{Error, PPtr, PSlice, Persistent, Recovery, SegmentOptions, Transaction, format, layout_of};
 
 /// Persistent memory with a root of type `R`, changed by transactions.
 ///
@@ -143,5 +146,102 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     pub fn begin(&mut self) -> Result<Transaction<'_, R, M>> {
         let (inner, is_open) = self.inner.begin()?;
         Ok(Transaction::begin(inner, is_open))
+    }
+}
+
+impl<R: Persistent, M: Medium> Segment<R, M> {
+    /// Sizes and counts. Walks over the descriptors of all pages in use: time grows with the data, at 64 bytes read
+    /// per page of 4 KiB.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    pub fn stats(&self) -> Result<Stats> {
+        Ok(self.inner.read()?.stats())
+    }
+
+    /// Every broken invariant of root and heap; empty for a sound segment. Changes nothing. Takes the time of
+    /// [`stats`](Segment::stats).
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    pub fn check(&self) -> Result<Vec<Violation>> {
+        Ok(self.inner.read()?.check_heap())
+    }
+
+    /// All allocated blocks, by offset: to compare with what can be reached from the root.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    pub fn blocks(&self) -> Result<Vec<Block>> {
+        Ok(self.inner.read()?.blocks())
+    }
+
+    /// Adds room for at least `bytes` more, in one piece, so that no later transaction has to. Nothing moves. A crash in
+    /// the middle leaves the segment as it was, or longer.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] beyond the configured limit, [`Error::Medium`] if the system has no room.
+    pub fn grow(&mut self, bytes: u64) -> Result<()> {
+        let (inner, _) = self.inner.begin()?;
+        inner.core.add_zone(bytes.div_ceil(PAGE_LEN).max(1))?;
+        Ok(())
+    }
+
+    /// The medium, without closing it. A transaction that was forgotten is rolled back.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    pub fn into_medium(mut self) -> Result<M> {
+        self.inner.begin()?;
+        Ok(self.inner.into_core().space.into_medium())
+    }
+
+    /// Makes everything durable and marks the medium as cleanly closed.
+    ///
+    /// # Errors
+    /// The medium's error; it then stays marked as open, which is always safe. [`Error::Poisoned`] after a rollback
+    /// that failed.
+    pub fn close(self) -> Result<()> {
+        Ok(self.into_medium()?.close()?)
+    }
+}
+
+impl<R: Persistent> Segment<R> {
+    /// The ways to create and open; see [`SegmentOptions`].
+    pub fn options() -> SegmentOptions {
+        SegmentOptions::new()
+    }
+
+    /// Creates a segment of `size` bytes with a root of zeroes. The file appears under its name whole, or not at all.
+    ///
+    /// # Errors
+    /// As [`SegmentOptions::create`].
+    pub fn create(path: impl AsRef<Path>, size: u64) -> Result<Self> {
+        SegmentOptions::new().size(size).create(path)
+    }
+
+    /// Opens a segment, rolling back what had not committed.
+    ///
+    /// # Errors
+    /// As [`SegmentOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        SegmentOptions::new().open(path)
+    }
+
+    /// Opens the segment of this name, or creates it with `size` bytes if nothing has the name.
+    ///
+    /// # Errors
+    /// As [`SegmentOptions::open_or_create`].
+    pub fn open_or_create(path: impl AsRef<Path>, size: u64) -> Result<Self> {
+        SegmentOptions::new().size(size).open_or_create(path)
+    }
+
+    /// Writes everything to the medium below, so that it survives the kernel too if nothing changes until then. No
+    /// substitute for a persistence domain: a crash of the kernel later may still write pages back in any order.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn sync(&self) -> Result<()> {
+        Ok(self.medium()?.sync()?)
     }
 }

@@ -137,7 +137,8 @@ impl Window {
         count: u64,
         is_inside: impl FnOnce(u64, u64) -> bool,
     ) -> Option<Place<T>> {
-        let len = if count == 1 { size_of::<T>() as u64 } else { (size_of::<T>() as u64).checked_mul(count)? };
+        let len =
+            if count == 1 { size_of::<T>() as u64 } else { (size_of::<T>() as u64).checked_mul(count)? };
         let is_aligned = offset & (align_of::<T>() as u64 - 1) == 0;
         (is_aligned && is_inside(offset, len)).then_some(Place { offset, count, of: PhantomData })
     }
@@ -228,12 +229,6 @@ impl<M: Medium> Space<M> {
         let start = self.at(self.medium.write_base(), place).cast_mut();
         // SAFETY: (1) as in `read`, and the view is writable. (2) `&mut self` is alone, for as long as the slice.
         unsafe { std::slice::from_raw_parts_mut(start, place.count as usize) }
-    }
-
-    /// Lends several places at once, if no two share a byte.
-    #[inline(always)]
-    pub(crate) fn lend_disjoint<'s, P: Disjoint<'s>>(&'s mut self, places: P) -> Option<P::Lent> {
-        places.lend(self)
     }
 
     /// One value, through the view of stores.
@@ -439,9 +434,16 @@ mod tests {
     fn a_window_places_only_what_lies_inside_and_is_aligned() {
         let (space, window) = space();
         assert!(window.place::<u64>(4096, 512).is_some());
-        for (offset, count) in
-            [(4088, 1), (4097, 1), (8185, 1), (8192, 1), (0, 1), (4096, 513), (u64::MAX - 7, 1), (4096, u64::MAX)]
-        {
+        for (offset, count) in [
+            (4088, 1),
+            (4097, 1),
+            (8185, 1),
+            (8192, 1),
+            (0, 1),
+            (4096, 513),
+            (u64::MAX - 7, 1),
+            (4096, u64::MAX),
+        ] {
             assert!(window.place::<u64>(offset, count).is_none(), "{count} words at {offset}");
         }
         assert!(Window::new(&space, 4096, 8193).is_none());
@@ -468,10 +470,10 @@ mod tests {
     fn overlapping_places_are_not_lent_together() {
         let (mut space, window) = space();
         let [a, b, c] = [4096, 4104, 4100].map(|offset| window.place::<u32>(offset, 2).unwrap());
-        let (first, second) = space.lend_disjoint((a, b)).unwrap();
+        let (first, second) = (a, b).lend(&mut space).unwrap();
         first[0] = 1;
         second[1] = 2;
-        assert!(space.lend_disjoint((a, c)).is_none());
+        assert!((a, c).lend(&mut space).is_none());
         assert_eq!(space.read(window.place::<u32>(4096, 4).unwrap()), [1, 0, 0, 2]);
     }
 }

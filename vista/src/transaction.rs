@@ -54,7 +54,10 @@ impl fmt::Debug for Savepoint {
 impl<R: Persistent, M: Medium> fmt::Debug for Transaction<'_, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Transaction");
-        debug.field("segment", &self.inner.core.name).field("number", &self.inner.core.log.sequence).finish_non_exhaustive()
+        debug
+            .field("segment", &self.inner.core.name)
+            .field("number", &self.inner.core.log.sequence)
+            .finish_non_exhaustive()
     }
 }
 
@@ -413,7 +416,13 @@ impl<M: Medium> Core<M> {
             return Ok(self.heap.nothing());
         }
         let len = slice.len() as u64;
-        let bad = || self.bad_pointer(slice.offset(), len.saturating_mul(size_of::<T>() as u64), align_of::<T>() as u64);
+        let bad = || {
+            self.bad_pointer(
+                slice.offset(),
+                len.saturating_mul(size_of::<T>() as u64),
+                align_of::<T>() as u64,
+            )
+        };
         self.heap.data_place(slice.offset(), len).ok_or_else(bad)
     }
 

@@ -9,8 +9,8 @@ use crate::batch::{Batch, Waiting};
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{
-    KIND_FRESH, KIND_IMAGE, KIND_LINK, KIND_SAVEPOINT, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, PAYLOAD_LEN_MAX, RECORD_LEN_BITS,
-    RECORD_LOW_BITS, RecordFooter,
+    KIND_FRESH, KIND_IMAGE, KIND_LINK, KIND_SAVEPOINT, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, PAYLOAD_LEN_MAX,
+    RECORD_LEN_BITS, RECORD_LOW_BITS, RecordFooter,
 };
 use crate::seal::{chain_seed, digest_word, record_check, seal, tail_state};
 use crate::seen::Seen;
@@ -153,7 +153,9 @@ impl<M: Medium> Core<M> {
         if self.log.seen.covers(offset, len) {
             return Ok(());
         }
-        if self.log.is_ordered || !self.log_small(record_words(range), |records, space| records.image(space, range)) {
+        if self.log.is_ordered
+            || !self.log_small(record_words(range), |records, space| records.image(space, range))
+        {
             return self.log_in_parts(batch, range);
         }
         self.log.note(range);
@@ -163,7 +165,11 @@ impl<M: Medium> Core<M> {
     /// Appends records of `word_count` words together and publishes them by one store, if the extent has the room.
     /// Not for an ordered domain.
     #[inline(always)]
-    pub(crate) fn log_small(&mut self, word_count: u64, append: impl FnOnce(&mut Records, &mut Space<M>)) -> bool {
+    pub(crate) fn log_small(
+        &mut self,
+        word_count: u64,
+        append: impl FnOnce(&mut Records, &mut Space<M>),
+    ) -> bool {
         if word_count > PAYLOAD_LEN_MAX / 8 {
             return false;
         }
@@ -234,7 +240,12 @@ impl<M: Medium> Core<M> {
     }
 
     /// Appends one record and publishes it. The caller has made sure of the room.
-    fn append(&mut self, batch: &mut Batch, word_count: u64, append: impl FnOnce(&mut Records, &mut Space<M>)) {
+    fn append(
+        &mut self,
+        batch: &mut Batch,
+        word_count: u64,
+        append: impl FnOnce(&mut Records, &mut Space<M>),
+    ) {
         let log = &mut self.log;
         if log.is_ordered && !batch.is_unfenced {
             self.open_batch(batch, self.log.tail());
@@ -260,7 +271,8 @@ impl<M: Medium> Core<M> {
     fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
-        let extent = self.reserve_extent(batch, CHUNK_LEN_MIN + WORD_RECORD_LEN + FOOTER_LEN, wanted.max(2 * has))?;
+        let extent =
+            self.reserve_extent(batch, CHUNK_LEN_MIN + WORD_RECORD_LEN + FOOTER_LEN, wanted.max(2 * has))?;
         if batch.is_unfenced {
             self.space.medium().flush(batch.flush_from, self.log.tail() - batch.flush_from);
             batch.flush_from = extent.start();
@@ -322,7 +334,13 @@ impl<M: Medium> Core<M> {
     #[inline]
     pub(crate) fn mark(&self, batch: &Batch) -> Mark {
         let Log { check, room, .. } = self.log;
-        Mark { tail: room.next(), check, room, extent_count: self.heap.extent_count(), waiting: batch.waiting() }
+        Mark {
+            tail: room.next(),
+            check,
+            room,
+            extent_count: self.heap.extent_count(),
+            waiting: batch.waiting(),
+        }
     }
 
     /// Undoes everything since a mark of this transaction, which goes on from there.
@@ -342,11 +360,8 @@ impl<M: Medium> Core<M> {
         let log = &mut self.log;
         (log.check, log.room) = (mark.check, mark.room);
         let tail = mark.tail;
-        let state = if tail == RECORDS_START {
-            LOG_EMPTY
-        } else {
-            tail_state(tail, mark.check, log.is_ordered)
-        };
+        let state =
+            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, mark.check, log.is_ordered) };
         if log.is_ordered {
             // All that is left in the log is fenced: no batch is open at the cut.
             self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));
@@ -402,7 +417,8 @@ impl<M: Medium> Core<M> {
                 self.undo_target(&record)?;
             }
             // Every step takes some bytes; a chain that takes more than there are runs in a circle.
-            left = left.checked_sub(record.payload.len() + FOOTER_LEN).ok_or_else(|| self.endless_log(tail))?;
+            left =
+                left.checked_sub(record.payload.len() + FOOTER_LEN).ok_or_else(|| self.endless_log(tail))?;
             tail = record.before;
         }
         Ok(())

@@ -26,7 +26,7 @@ impl Region {
     pub(crate) fn create_by<E: From<Error>>(
         options: &RegionOptions,
         path: &Path,
-        init: impl FnOnce(&mut Region) -> Result<(), E>,
+        init: impl FnOnce(Region) -> Result<Region, E>,
     ) -> Result<Region, E> {
         Region::create_until(options, path, Until::Nameless, init).map_err(Failure::into_error)
     }
@@ -34,7 +34,7 @@ impl Region {
     pub(crate) fn open_or_create_by<E: From<Error>>(
         options: &RegionOptions,
         path: &Path,
-        init: impl FnOnce(&mut Region) -> Result<(), E>,
+        init: impl FnOnce(Region) -> Result<Region, E>,
     ) -> Result<Region, E> {
         match Region::open_by(options, path) {
             Err(Error::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
@@ -51,20 +51,26 @@ impl Region {
         options: &RegionOptions,
         path: &Path,
         until: Until,
-        init: impl FnOnce(&mut Region) -> Result<(), E>,
+        init: impl FnOnce(Region) -> Result<Region, E>,
     ) -> Result<Region, Failure<E>> {
         if options.private {
             let expected = "no new region: what is private is only looked at";
             return Err(Error::option(path, "private", 1, expected).into());
         }
         let is_device = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device());
-        let (mut region, unnamed) = if is_device {
+        let (region, unnamed) = if is_device {
             (Region::unpublished_device(options, path)?, None)
         } else {
             let (file, unnamed) = Unnamed::new(path, until)?;
             (Region::unpublished_file(options, path, file)?, Some(unnamed))
         };
-        init(&mut region).map_err(Failure::Init)?;
+        let id = region.id();
+        let mut region = init(region).map_err(Failure::Init)?;
+        if region.id() != id {
+            return Err(
+                Error::option(path, "region of create_with", 1, "the one that was to be filled").into()
+            );
+        }
         region.publish(unnamed)?;
         Ok(region)
     }
@@ -337,14 +343,14 @@ mod tests {
     fn without_nameless_files_a_region_is_made_as_well() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
-        let create = |init: fn(&mut Region) -> Result<(), Error>| {
+        let create = |init: fn(Region) -> Result<Region, Error>| {
             Region::create_until(&options(), &path, Until::Hidden, init).map_err(Failure::into_error)
         };
-        let refuse = |_: &mut Region| Err(Error::option(Path::new("x"), "test", 1, "2"));
+        let refuse = |_: Region| Err(Error::option(Path::new("x"), "test", 1, "2"));
         assert!(matches!(create(refuse), Err(Error::BadOption { what: "test", .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        create(|_| Ok(())).unwrap().close().unwrap();
-        assert!(matches!(create(|_| Ok(())), Err(Error::AlreadyExists { .. })));
+        create(Ok).unwrap().close().unwrap();
+        assert!(matches!(create(Ok), Err(Error::AlreadyExists { .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(Region::open(&path).unwrap().was_clean());
     }
@@ -354,7 +360,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
         let crash = std::panic::catch_unwind(|| {
-            let init = |_: &mut Region| -> Result<(), Error> { panic!("in the middle") };
+            let init = |_: Region| -> Result<Region, Error> { panic!("in the middle") };
             let _ = Region::create_until(&options(), &path, Until::Hidden, init);
         });
         assert!(crash.is_err() && !path.exists());

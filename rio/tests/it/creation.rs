@@ -31,11 +31,11 @@ fn the_first_content_is_there_with_the_name() {
         let path = dir.join("region");
         let region = Region::options()
             .size(1 << 16)
-            .create_with::<Error>(&path, |region| {
+            .create_with::<Error>(&path, |mut region| {
                 assert!(!path.exists());
                 region.grow(1 << 17)?;
                 region.bytes_mut(USER..USER + 5)?.copy_from_slice(b"first");
-                Ok(())
+                Ok(region)
             })
             .unwrap();
         assert!(path.exists() && region.was_created());
@@ -70,9 +70,9 @@ fn a_refusal_of_the_first_content_leaves_nothing() {
 fn a_file_that_appears_meanwhile_is_left_untouched() {
     everywhere(|dir| {
         let path = dir.join("region");
-        let result = Region::options().size(1 << 16).create_with::<Error>(&path, |_| {
+        let result = Region::options().size(1 << 16).create_with::<Error>(&path, |region| {
             fs::write(&path, "faster").unwrap();
-            Ok(())
+            Ok(region)
         });
         assert!(matches!(result, Err(Error::AlreadyExists { len: 6, .. })));
         assert_eq!((fs::read(&path).unwrap(), names(dir)), (b"faster".to_vec(), 1));
@@ -82,7 +82,7 @@ fn a_file_that_appears_meanwhile_is_left_untouched() {
 #[test]
 fn a_crash_before_the_end_leaves_no_file() {
     if let Some((_, path)) = role() {
-        let _ = Region::options().size(1 << 16).create_with::<Error>(path, |region| {
+        let _ = Region::options().size(1 << 16).create_with::<Error>(path, |mut region| {
             region.bytes_mut(USER..USER + 4)?.fill(1);
             tell("half");
             wait_for_the_end()
@@ -133,9 +133,9 @@ fn of_two_that_race_one_creates_and_the_other_opens() {
         Region::options()
             .size(1 << 16)
             .lock_wait(Duration::from_secs(30))
-            .open_or_create_with::<Error>(path, |region| {
+            .open_or_create_with::<Error>(path, |mut region| {
                 region.bytes_mut(USER..USER + 4)?.copy_from_slice(b"once");
-                Ok(())
+                Ok(region)
             })
             .unwrap()
     };

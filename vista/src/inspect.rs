@@ -1,0 +1,184 @@
+//! Looking into a segment without its root type and without changing it: for tools.
+//!
+//! Start at [`Inspector::open`].
+
+use std::path::Path;
+
+use rio::{Medium, Region};
+
+use crate::check::{Block, Stats, Violation};
+use crate::core::Core;
+use crate::error::Result;
+use crate::layout::{FORMAT_VERSION, KIND_FRESH, KIND_IMAGE, KIND_LINK};
+use crate::recovery::InFlight;
+use crate::undo::RECORDS_START;
+use crate::{Recovery, format};
+
+/// A segment that is only looked at, whatever its root.
+pub struct Inspector<M: Medium = Region> {
+    core: Core<M>,
+}
+
+impl<M: Medium> std::fmt::Debug for Inspector<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inspector").field("name", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+/// The root, as the segment describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootInfo {
+    /// Offset of the root in the file.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub len: u64,
+    /// Fingerprint of its layout.
+    pub fingerprint: u64,
+    /// Its layout as text, cut where it was too long to keep.
+    pub layout: String,
+}
+
+/// The log, as it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogInfo {
+    /// Number of the latest transaction.
+    pub sequence: u64,
+    /// Whether that transaction is in flight: had not committed when the process ended.
+    pub is_in_flight: bool,
+    /// Whether its last batch is torn and will be left out.
+    pub has_torn_batch: bool,
+    /// Its records, newest first: the order in which a rollback takes them.
+    pub records: Vec<RecordInfo>,
+}
+
+/// One record of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordInfo {
+    /// What it is.
+    pub kind: RecordKind,
+    /// Offset of its payload in the file.
+    pub offset: u64,
+    /// Offset of the range that it covers.
+    pub target: u64,
+    /// Length of its payload in bytes.
+    pub len: u64,
+}
+
+/// What a record of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// A before-image.
+    Image,
+    /// A range that was new.
+    Fresh,
+    /// The link to an earlier extent.
+    Link,
+    /// A savepoint.
+    Savepoint,
+}
+
+impl Inspector<Region> {
+    /// Opens a private copy of the file: nothing that happens here reaches it. A log in flight is left as it is until
+    /// [`recover`](Inspector::recover).
+    ///
+    /// # Errors
+    /// As [`Segment::open`](crate::Segment::open), but for the root's type.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        // A look does no harm, whatever the kernel wrote back; what does not fit shows in the check.
+        let region = Region::options().private(true).accept_reboot(true).open(path)?;
+        Self::open_on(region)
+    }
+}
+
+impl<M: Medium> Inspector<M> {
+    /// Opens a medium that the caller does not mind to be changed by [`recover`](Inspector::recover).
+    ///
+    /// # Errors
+    /// As [`Segment::open_on`](crate::Segment::open_on), but for the log and the root's type.
+    pub fn open_on(medium: M) -> Result<Self> {
+        Ok(Inspector { core: format::open_raw(medium)? })
+    }
+
+    /// The medium below.
+    pub fn medium(&self) -> &M {
+        self.core.space.medium()
+    }
+
+    /// Version of the segment's format.
+    pub fn format_version(&self) -> u32 {
+        FORMAT_VERSION // An other one is not opened.
+    }
+
+    /// Bytes of the file in front of the first zone: headers, log and metadata.
+    pub fn fixed_len(&self) -> u64 {
+        self.core.fixed_len()
+    }
+
+    /// The root.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if its description fails its check, as it may while a transaction
+    /// that changes it is in flight.
+    pub fn root(&self) -> Result<RootInfo> {
+        let page = format::root_page(&self.core)?;
+        Ok(RootInfo {
+            offset: page.root_offset,
+            len: page.root_len,
+            fingerprint: page.fingerprint,
+            layout: format::root_text(&page),
+        })
+    }
+
+    /// The log.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if a record fails its check.
+    pub fn log(&self) -> Result<LogInfo> {
+        let sequence = self.core.log.sequence;
+        let Some(InFlight { tail, whole_tail }) = self.core.in_flight()? else {
+            return Ok(LogInfo { sequence, is_in_flight: false, has_torn_batch: false, records: Vec::new() });
+        };
+        self.core.verify_log(whole_tail, RECORDS_START)?;
+        let mut records = Vec::new();
+        let mut at = whole_tail;
+        while at != RECORDS_START {
+            let record = self.core.record_before(at)?;
+            records.push(RecordInfo {
+                kind: match record.kind {
+                    KIND_IMAGE => RecordKind::Image,
+                    KIND_FRESH => RecordKind::Fresh,
+                    KIND_LINK => RecordKind::Link,
+                    _ => RecordKind::Savepoint,
+                },
+                offset: record.payload.offset(),
+                target: record.target,
+                len: record.payload.len(),
+            });
+            at = record.before;
+        }
+        Ok(LogInfo { sequence, is_in_flight: true, has_torn_batch: tail != whole_tail, records })
+    }
+
+    /// Rolls back what had not committed, in this copy.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if a record fails its check; nothing has changed then.
+    pub fn recover(&mut self) -> Result<Recovery> {
+        self.core.recover()
+    }
+
+    /// Sizes and counts. Meaningful after [`recover`](Inspector::recover).
+    pub fn stats(&self) -> Stats {
+        self.core.stats()
+    }
+
+    /// Every broken invariant. Meaningful after [`recover`](Inspector::recover).
+    pub fn check(&self) -> Vec<Violation> {
+        self.core.check_heap()
+    }
+
+    /// All allocated blocks, by offset. Meaningful after [`recover`](Inspector::recover).
+    pub fn blocks(&self) -> Vec<Block> {
+        self.core.blocks()
+    }
+}
