@@ -18,7 +18,7 @@ use crate::layout::{
 };
 use crate::seal::{chain_seed, seal, unseal, zone_check};
 use crate::seen::Seen;
-use crate::space::{Place, Room, Space, Window};
+use crate::space::{Place, Room, Space, Window, Word};
 use crate::undo::{Log, RECORDS_START};
 use crate::{Error, Layout, Persistent, Recovery, layout_of};
 
@@ -113,7 +113,7 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     check_header(&header, &name)?;
     check_medium_len(space.medium(), &name, header.log_len)?;
     let mut core = new_core(space.into_medium(), name, &header)?;
-    core.log.sequence = core.space.load(core.log.sequence_word);
+    core.log.sequence = core.space.load_word(core.log.sequence_word);
     load_zones(&mut core)?;
     guard(&mut core, &header)?;
     Ok(core)
@@ -192,7 +192,7 @@ fn store_heap_page<M: Medium>(core: &mut Core<M>) {
         .chain((0..RUN_LISTS).map(|list| core.heap.run_head(list)))
         .chain([core.heap.zone_count()]);
     for word in words.collect::<Vec<_>>() {
-        core.space.store_word(word, seal(0, word.offset()));
+        core.space.store_word(Word::of(word), seal(0, word.offset()));
     }
 }
 
@@ -240,9 +240,9 @@ fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Res
     let window = |start, end| Window::new(&space, start, end).expect("the geometry was checked");
     let first = window(RECORDS_START, log_end);
     let log = Log {
-        state: place(&space, LOG_OFFSET + offset_of!(LogHeader, state) as u64)?,
-        sequence_word: place(&space, LOG_OFFSET + offset_of!(LogHeader, sequence) as u64)?,
-        batch_word: place(&space, LOG_OFFSET + offset_of!(LogHeader, batch) as u64)?,
+        state: Word::of(place(&space, LOG_OFFSET + offset_of!(LogHeader, state) as u64)?),
+        sequence_word: Word::of(place(&space, LOG_OFFSET + offset_of!(LogHeader, sequence) as u64)?),
+        batch_word: Word::of(place(&space, LOG_OFFSET + offset_of!(LogHeader, batch) as u64)?),
         first,
         first_room: Room::of(first),
         room: Room::of(first),

@@ -58,7 +58,7 @@ impl<M: Medium> Core<M> {
     /// In an ordered domain the records behind the last fence may be torn by a power cut; then no store that they
     /// cover was made, and the whole batch is left out. Anywhere else a record that fails its check is damage.
     pub(crate) fn in_flight(&self) -> Result<Option<InFlight>> {
-        let state = self.space.load(self.log.state);
+        let state = self.space.load_word(self.log.state);
         if state == LOG_EMPTY {
             return Ok(None);
         }
@@ -72,7 +72,7 @@ impl<M: Medium> Core<M> {
             let whole_tail = if is_sealed { tail } else { return Err(bad(state)) };
             return Ok(Some(InFlight { tail, whole_tail }));
         }
-        let batch = self.space.load(self.log.batch_word);
+        let batch = self.space.load_word(self.log.batch_word);
         let fenced_tail = unseal(batch, self.log.sequence).ok_or_else(|| bad(batch))? << 3;
         let is_whole = is_sealed && self.verify_log(tail, fenced_tail).is_ok();
         Ok(Some(InFlight { tail, whole_tail: if is_whole { tail } else { fenced_tail } }))

@@ -61,6 +61,82 @@ impl Digest {
     }
 }
 
+/// Payloads from this length on have a digest of another kind.
+pub(crate) const LONG_LEN: usize = 256;
+const LANES: usize = 8;
+
+/// Digest of a long payload: in each of eight lanes of words a sum and a sum of sums, as in Fletcher's checksum
+/// (Fletcher, 1982; ZFS uses the like), which processors add up faster than memory delivers; mixed at the end.
+pub(crate) struct LongDigest {
+    lanes: Lanes,
+    rest: Digest,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes {
+    pub(crate) sums: [u64; LANES],
+    pub(crate) sums_of_sums: [u64; LANES],
+}
+
+impl Lanes {
+    #[inline(always)]
+    pub(crate) fn add(&mut self, words: [u64; LANES]) {
+        for (lane, word) in words.into_iter().enumerate() {
+            self.sums[lane] = self.sums[lane].wrapping_add(word);
+            self.sums_of_sums[lane] = self.sums_of_sums[lane].wrapping_add(self.sums[lane]);
+        }
+    }
+}
+
+impl LongDigest {
+    pub(crate) fn new() -> Self {
+        LongDigest { lanes: Lanes { sums: [0; LANES], sums_of_sums: [0; LANES] }, rest: Digest::new() }
+    }
+
+    /// The lanes, to add whole lines of 64 bytes.
+    #[inline(always)]
+    pub(crate) fn lanes(&self) -> Lanes {
+        self.lanes
+    }
+
+    /// Takes the lanes back.
+    #[inline(always)]
+    pub(crate) fn set_lanes(&mut self, lanes: Lanes) {
+        self.lanes = lanes;
+    }
+
+    /// Takes what is behind the last whole line.
+    pub(crate) fn add_rest(&mut self, bytes: &[u8]) {
+        for pair in bytes.chunks(16) {
+            let mut words = [0; 16];
+            words[..pair.len()].copy_from_slice(pair);
+            let [a, b]: [u64; 2] = bytemuck::cast(words);
+            self.rest.pair(a, b);
+        }
+    }
+
+    pub(crate) fn sum(self) -> u64 {
+        let mut digest = self.rest;
+        for lane in 0..LANES {
+            digest.pair(self.lanes.sums[lane], self.lanes.sums_of_sums[lane]);
+        }
+        digest.sum()
+    }
+}
+
+/// The digest of a long payload in one piece.
+pub(crate) fn digest_long(bytes: &[u8]) -> u64 {
+    let (lines, rest) = bytes.as_chunks::<64>();
+    let mut digest = LongDigest::new();
+    let mut lanes = digest.lanes();
+    for line in lines {
+        lanes.add(bytemuck::cast(*line));
+    }
+    digest.set_lanes(lanes);
+    digest.add_rest(rest);
+    digest.sum()
+}
+
 /// What the check of a transaction's first record builds on.
 #[inline(always)]
 pub(crate) fn chain_seed(sequence: u64) -> u64 {

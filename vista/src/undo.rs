@@ -14,7 +14,7 @@ use crate::layout::{
 };
 use crate::seal::{chain_seed, digest_word, record_check, seal, tail_state};
 use crate::seen::Seen;
-use crate::space::{Place, Room, Space, Window};
+use crate::space::{Place, Room, Space, Window, Word};
 use rio::{LINE_LEN, Medium};
 
 /// Offset of the first record of every transaction.
@@ -29,9 +29,9 @@ const CHUNK_LEN_MIN: u64 = 256;
 
 /// The volatile side of the log: where it ends, and what need not be logged again.
 pub(crate) struct Log {
-    pub(crate) state: Place<u64>,
-    pub(crate) sequence_word: Place<u64>,
-    pub(crate) batch_word: Place<u64>,
+    pub(crate) state: Word,
+    pub(crate) sequence_word: Word,
+    pub(crate) batch_word: Word,
     /// The first extent's records.
     pub(crate) first: Window,
     pub(crate) first_room: Room,
@@ -90,7 +90,7 @@ impl Records {
     /// Appends a record of one word.
     fn word<M: Medium>(&mut self, space: &mut Space<M>, target: u64, kind: u64, word: u64) {
         let (payload, rest) = self.room.split(1);
-        space.store_word(payload, word);
+        space.store_word(Word::of(payload), word);
         self.finish(space, rest, target_word(target, kind, 8), digest_word(word));
     }
 
