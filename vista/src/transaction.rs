@@ -328,7 +328,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// [`Error::StaleSavepoint`] if it is not of this transaction or gone; nothing has changed then.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
         let (core, batch) = self.parts();
-        if savepoint.transaction != core.log.sequence || !core.is_in_log(&savepoint.mark) {
+        if savepoint.transaction != core.log.sequence || !core.is_in_log(&savepoint.mark, savepoint.number) {
             return Err(Error::StaleSavepoint { segment: core.name.clone() });
         }
         core.roll_back_to(batch, &savepoint.mark)
