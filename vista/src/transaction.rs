@@ -468,7 +468,8 @@ macro_rules! pointers {
                 let (core, batch) = tx.parts();
                 let places = ($(core.follow(self.$index)?,)+);
                 let word_count = 0 $(+ record_words(places.$index.bytes()))+;
-                let is_quick = !core.log.is_ordered && core.log.seen.has_empty_tables();
+                let has_bytes = true $(&& places.$index.len() > 0)+;
+                let is_quick = has_bytes && !core.log.is_ordered && core.log.seen.has_empty_tables();
                 if is_quick && core.log_small(word_count, |records, space| {
                     $(records.image(space, places.$index.bytes());)+
                 }) {

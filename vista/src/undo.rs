@@ -79,9 +79,10 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Appends the before-image of a range.
+    /// Appends the before-image of a range, which has bytes.
     #[inline(always)]
     pub(crate) fn image<M: Medium>(&mut self, space: &mut Space<M>, range: Place<u8>) {
+        debug_assert!(range.len() > 0, "a record without bytes would be taken for a damaged one");
         let (payload, rest) = self.room.split(range.len().div_ceil(8));
         let digest = space.copy_image(range, payload);
         self.finish(space, rest, target_word(range.offset(), KIND_IMAGE, range.len()), digest);
@@ -150,7 +151,8 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn log_range(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
         let (offset, len) = (range.offset(), range.len());
-        if self.log.seen.covers(offset, len) {
+        // What has no bytes has no before-image; for most callers the length is a constant.
+        if len == 0 || self.log.seen.covers(offset, len) {
             return Ok(());
         }
         if self.log.is_ordered
