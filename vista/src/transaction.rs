@@ -40,6 +40,7 @@ pub struct Transaction<'s, R: Persistent, M: Medium = Region> {
 #[derive(Clone, Copy)]
 pub struct Savepoint {
     mark: Mark,
+    segment: u64,
     transaction: u64,
     number: u64,
 }
@@ -319,7 +320,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         core.savepoint_count += 1;
         let number = core.savepoint_count;
         let mark = core.log_savepoint(batch, number)?;
-        Ok(Savepoint { mark, transaction: core.log.sequence, number })
+        Ok(Savepoint { mark, segment: core.identity, transaction: core.log.sequence, number })
     }
 
     /// Undoes everything since the savepoint, which can be used again. Savepoints made after it are gone.
@@ -328,7 +329,8 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// [`Error::StaleSavepoint`] if it is not of this transaction or gone; nothing has changed then.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
         let (core, batch) = self.parts();
-        if savepoint.transaction != core.log.sequence || !core.is_in_log(&savepoint.mark) {
+        let is_ours = (savepoint.segment, savepoint.transaction) == (core.identity, core.log.sequence);
+        if !is_ours || !core.is_in_log(&savepoint.mark) {
             return Err(Error::StaleSavepoint { segment: core.name.clone() });
         }
         core.roll_back_to(batch, &savepoint.mark)

@@ -221,11 +221,24 @@ impl<M: Medium> Core<M> {
         Ok(self.mark(batch))
     }
 
-    /// Whether a mark made behind a savepoint's record is still a position of this log.
+    /// Whether a mark made behind a savepoint's record is still a position of this log. The walk back from the tail
+    /// comes by every position; bytes that merely look like the savepoint's record may stand anywhere behind it.
     pub(crate) fn is_in_log(&self, mark: &Mark) -> bool {
-        let is_before = (mark.extent_count, mark.tail) <= (self.heap.extent_count(), self.log.tail());
-        let check = self.log_window(mark.tail).and_then(|window| window.place(mark.tail - 8, 1));
-        is_before && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
+        let mut tail = self.log.tail();
+        let mut left = self.space.medium().len() / FOOTER_LEN;
+        while tail != mark.tail {
+            let (Ok(record), Some(fewer)) = (self.record_before(tail), left.checked_sub(1)) else {
+                return false;
+            };
+            (tail, left) = (record.before, fewer);
+        }
+        // A mark brings its room along, which is to be of this log.
+        let room_end = match mark.extent_count.checked_sub(1) {
+            None => Some(self.log.first.end()),
+            Some(last) => self.heap.extent(last).map(Window::end),
+        };
+        let check = self.log_window(tail).and_then(|window| window.place(tail.checked_sub(8)?, 1));
+        room_end == Some(mark.room.end()) && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
     }
 
     fn log_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) -> Result<()> {
