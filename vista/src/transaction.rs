@@ -336,14 +336,16 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         core.roll_back_to(batch, &savepoint.mark)
     }
 
-    /// Runs a nested transaction: if the closure returns `Err`, what it changed is undone and the outer transaction
-    /// goes on. A panic rolls everything back.
+    /// Runs a nested transaction: if the closure returns `Err` or panics, what it changed is undone. After an `Err`, or
+    /// if the panic is caught inside of it, the outer transaction goes on.
     ///
     /// # Errors
     /// What the closure returns, or an error of the savepoint.
     pub fn nested<T, E: From<Error>>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let savepoint = self.savepoint()?;
-        let result = f(self);
+        let nested = Nested { tx: self, savepoint };
+        let result = f(nested.tx);
+        std::mem::forget(nested); // It ended without a panic.
         if result.is_err() {
             self.rollback_to(&savepoint)?;
         }
@@ -386,6 +388,19 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     #[inline(always)]
     fn lend_one<T: Persistent>(&mut self, place: Place<T>) -> Result<&mut T> {
         Ok(&mut self.lend(place)?[0])
+    }
+}
+
+/// Undoes a nested transaction that panicked.
+struct Nested<'t, 's, R: Persistent, M: Medium> {
+    tx: &'t mut Transaction<'s, R, M>,
+    savepoint: Savepoint,
+}
+
+impl<R: Persistent, M: Medium> Drop for Nested<'_, '_, R, M> {
+    fn drop(&mut self) {
+        // An error has poisoned the segment, or the savepoint was rolled back over, and everything since with it.
+        let _ = self.tx.rollback_to(&self.savepoint);
     }
 }
 
