@@ -2,6 +2,7 @@
 //!
 //! Start at [`create`] and [`open`].
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::offset_of;
 use std::sync::Arc;
 
@@ -254,7 +255,9 @@ fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Res
     };
     let heap = Heap::new(window(header.meta_offset, header.meta_offset + META_PAGES * PAGE_LEN));
     let root = heap.nothing();
-    Ok(Core { space, name, log, heap, root, savepoint_count: 0, is_poisoned: false })
+    // Random keys of the standard library, new ones each time: unlike a counter they need no state of ours.
+    let identity = RandomState::new().build_hasher().finish();
+    Ok(Core { space, name, log, heap, root, identity, savepoint_count: 0, is_poisoned: false })
 }
 
 /// The place of a structure of the fixed geometry.

@@ -80,9 +80,10 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Appends the before-image of a range.
+    /// Appends the before-image of a range, which has bytes.
     #[inline(always)]
     pub(crate) fn image<M: Medium>(&mut self, space: &mut Space<M>, range: Place<u8>) {
+        debug_assert!(range.len() > 0, "a record without bytes would be taken for a damaged one");
         let (payload, rest) = self.room.split(range.len().div_ceil(8));
         let digest = space.copy_image(range, payload);
         self.finish(space, rest, target_word(range.offset(), KIND_IMAGE, range.len()), digest);
@@ -150,7 +151,8 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn log_range(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
         let (offset, len) = (range.offset(), range.len());
-        if self.log.seen.covers(offset, len) {
+        // What has no bytes has no before-image; for most callers the length is a constant.
+        if len == 0 || self.log.seen.covers(offset, len) {
             return Ok(());
         }
         if self.log.is_ordered
@@ -217,11 +219,24 @@ impl<M: Medium> Core<M> {
         Ok(self.mark(batch))
     }
 
-    /// Whether the record of this savepoint still stands in the log, right before its mark.
+    /// Whether the record of this savepoint still stands in the log, right before its mark. The walk back from the tail
+    /// comes by every position; bytes that merely look like that record may stand anywhere behind it.
     pub(crate) fn is_in_log(&self, mark: &Mark, number: u64) -> bool {
-        let is_before = (mark.extent_count, mark.tail) <= (self.heap.extent_count(), self.log.tail());
+        let mut tail = self.log.tail();
+        let mut left = self.space.medium().len() / FOOTER_LEN;
+        while tail != mark.tail {
+            let (Ok(record), Some(fewer)) = (self.record_before(tail), left.checked_sub(1)) else {
+                return false;
+            };
+            (tail, left) = (record.before, fewer);
+        }
+        // A mark brings its room along, which is to be of this log.
+        let room_end = match mark.extent_count.checked_sub(1) {
+            None => Some(self.log.first.end()),
+            Some(last) => self.heap.extent(last).map(Window::end),
+        };
         let is_it = |record: Record| record.kind == KIND_SAVEPOINT && self.payload_word(&record) == number;
-        is_before && self.record_before(mark.tail).is_ok_and(is_it)
+        room_end == Some(mark.room.end()) && self.record_before(tail).is_ok_and(is_it)
     }
 
     fn log_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) -> Result<()> {
