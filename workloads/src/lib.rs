@@ -13,5 +13,6 @@ mod model; // the bank in plain vectors, and the comparison with a segment
 mod random; // one number for each seed and index
 
 pub use bank::{Account, Bank, Branch, History, Id, Money, RING_LEN, Scale, Tables, Teller, debit_credit};
-pub use model::{Discrepancy, Model, Verified, verify};
+pub use model::{Discrepancy, Model, Verified, transaction_count, verify};
+pub use random::{below, draw};
 pub use transfer::Transfer;

@@ -126,6 +126,20 @@ pub fn verify<M: Medium>(segment: &Segment<Bank, M>, seed: u64) -> Result<Verifi
     Model::new(bank.scale().ok_or(expected)?, seed).verify(segment)
 }
 
+/// Number of transactions that the segment holds, by its newest history record. That they are all there is for
+/// [`verify`] to say.
+///
+/// # Errors
+/// Those of [`Segment::slice`].
+pub fn transaction_count<M: Medium>(segment: &Segment<Bank, M>) -> Result<u64, Error> {
+    let history = segment.slice(segment.root()?.history)?;
+    Ok(newest_number(history))
+}
+
+fn newest_number(history: &[History]) -> u64 {
+    history.iter().map(History::number).max().unwrap_or(0)
+}
+
 impl Model {
     /// The bank before the first transfer of the run with this seed.
     pub fn new(scale: Scale, seed: u64) -> Model {
@@ -177,7 +191,7 @@ impl Model {
         let branches = read(segment, "branches", bank.branches, self.scale.branches().into())?;
         let history = read(segment, "history", bank.history, RING_LEN)?;
 
-        let count = history.iter().map(History::number).max().unwrap_or(0);
+        let count = newest_number(history);
         // The history first: what it holds follows from the count alone. A count that is off shows here, before
         // anything is replayed as far as that.
         for (slot, found) in (0..).zip(history) {
@@ -351,6 +365,7 @@ mod tests {
             run(&mut segment, done..count);
             done = count;
             assert_eq!(model.verify(&segment).unwrap().count, count);
+            assert_eq!(transaction_count(&segment).unwrap(), count);
         }
         assert_eq!(verify(&segment, SEED).unwrap(), model.verify(&segment).unwrap());
         assert!(verify(&segment, SEED + 1).is_err(), "the run of another seed");

@@ -9,7 +9,7 @@ const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Output number `index` of the generator that starts at `seed`.
 #[inline(always)]
-pub(crate) fn draw(seed: u64, index: u64) -> u64 {
+pub fn draw(seed: u64, index: u64) -> u64 {
     let state = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN_GAMMA));
     let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -19,7 +19,7 @@ pub(crate) fn draw(seed: u64, index: u64) -> u64 {
 /// A number below `bound` from 32 random bits: the high half of a product, which is quicker than a remainder. The
 /// bias is below `bound` in 2^32.
 #[inline(always)]
-pub(crate) fn below(bound: u32, bits: u32) -> u32 {
+pub fn below(bound: u32, bits: u32) -> u32 {
     ((u64::from(bits) * u64::from(bound)) >> 32) as u32
 }
 
