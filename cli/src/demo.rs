@@ -11,6 +11,7 @@ pub(crate) mod worker; // the child, and the parent's hold on it
 mod speed; // transactions against bare stores
 mod machine; // what the numbers were measured on
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+    /// Let the child make a mistake, to see that it is caught.
+    #[arg(long, hide = true)]
+    plant: bool,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -121,6 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
         seed,
         // Uniform from zero to twice the mean.
         run_max: Duration::from_secs_f64(2.0 * args.seconds / f64::from(args.crashes)),
+        plant: args.plant,
     };
     let mut model = Model::new(args.scale, seed);
     let mut crashes = Vec::new();
@@ -140,8 +145,11 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
             return Ok(Verdict::Good); // Nobody looks any more.
         }
     }
+    show.bar.finish_and_clear();
     let total = Total::of(&crashes);
-    show.total(&total)?;
+    if violation.is_none() {
+        show.total(&total)?;
+    }
 
     let (mut speed, mut machine) = (None, None);
     if violation.is_none() {
@@ -206,7 +214,7 @@ impl Show {
         Show { output: Output::default(), is_json: args.json, bar }
     }
 
-    fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Failure> {
+    fn line(&mut self, line: impl Display) -> Result<(), Failure> {
         if self.is_json {
             return Ok(());
         }
@@ -221,50 +229,56 @@ impl Show {
             "Its process is killed with SIGKILL, the file opened, and all of it compared with a model.",
         )?;
         self.line("")?;
-        self.line(format!(
-            "{:>5}  {:>12}  {:>12}  {:<42}  {:>9}  {:>9}",
-            "crash", "acknowledged", "found in all", "in flight and rolled back", "recovery", "open"
-        ))
+        self.line(format!("{:>47}", "rolled back"))?;
+        self.line(row([
+            &"crash",
+            &"acknowledged",
+            &"found in all",
+            &"records",
+            &"bytes",
+            &"recovery",
+            &"open",
+            &"cut off",
+        ]))
     }
 
     fn crash(&mut self, crash: &Crash) -> Result<(), Failure> {
-        let in_flight = match &crash.rolled_back {
-            None => "nothing".to_owned(),
-            Some(undone) => {
-                format!("{}, {}", counted(undone.record_count, "record"), counted(undone.byte_count, "byte"))
-            }
+        let micros = |micros| Time(Duration::from_secs_f64(micros / 1e6));
+        let nothing: &dyn Display = &"-";
+        let undone =
+            crash.rolled_back.map(|undone| (Grouped(undone.record_count), Grouped(undone.byte_count)));
+        let (records, bytes): (&dyn Display, &dyn Display) = match &undone {
+            Some((records, bytes)) => (records, bytes),
+            None => (nothing, nothing),
         };
-        let cut = match crash.cuts_hit {
-            0 => String::new(),
-            count => format!("; cut off {}", counted(count, "time")),
-        };
-        self.line(format!(
-            "{:>5}  {:>12}  {:>12}  {:<42}  {:>9}  {:>9}",
-            crash.number,
-            Grouped(crash.acknowledged),
-            Grouped(crash.found),
-            in_flight + &cut,
-            Time(Duration::from_secs_f64(crash.recovery_micros / 1e6)),
-            Time(Duration::from_secs_f64(crash.open_micros / 1e6)),
-        ))?;
+        let cuts = Grouped(crash.cuts_hit);
+        self.line(row([
+            &Grouped(crash.number),
+            &Grouped(crash.acknowledged),
+            &Grouped(crash.found),
+            records,
+            bytes,
+            &micros(crash.recovery_micros),
+            &micros(crash.open_micros),
+            if crash.cuts_hit == 0 { nothing } else { &cuts },
+        ]))?;
         self.bar.inc(1);
         self.bar.set_message(format!("{} transactions", Grouped(crash.found)));
         Ok(())
     }
 
     fn total(&mut self, total: &Total) -> Result<(), Failure> {
-        self.bar.finish_and_clear();
         let &Total { crash_count, kill_count, acknowledged, found, .. } = total;
         self.line("")?;
         self.line(format!(
-            "{} survived, {}: {} transactions were acknowledged, {} are there.",
+            "{} ({}): {} transactions were acknowledged, and {} are there.",
             if crash_count == 1 { "1 crash".to_owned() } else { format!("{} crashes", Grouped(crash_count)) },
             counted(kill_count, "kill"),
             Grouped(acknowledged),
             Grouped(found),
         ))?;
         self.line(format!(
-            "A transaction was in flight {}, and was rolled back. Of {} at a recovery, {} cut it off half-way.",
+            "One was in flight {}, and was rolled back; of {} aimed at that rollback, {} cut it off half-way.",
             counted(total.rolled_back_count, "time"),
             counted(total.cut_aimed_count, "kill"),
             Grouped(total.cut_hit_count),
@@ -312,4 +326,11 @@ impl Show {
         }
         Ok(())
     }
+}
+
+/// One line of the table.
+fn row([number, acknowledged, found, records, bytes, recovery, open, cuts]: [&dyn Display; 8]) -> String {
+    format!(
+        "{number:>5}  {acknowledged:>12}  {found:>12}  {records:>8}  {bytes:>9}  {recovery:>8}  {open:>8}  {cuts:>7}"
+    )
 }

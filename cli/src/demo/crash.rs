@@ -19,6 +19,8 @@ pub(crate) struct Demo {
     pub(crate) seed: u64,
     /// The longest that a child runs before it is killed.
     pub(crate) run_max: Duration,
+    /// Whether the children shall make a mistake.
+    pub(crate) plant: bool,
 }
 
 /// What one crash has shown.
@@ -61,11 +63,17 @@ impl Plan {
             let bits = draw(demo.seed ^ 0x6b69_6c6c, number * 8 + draw_index); // "kill"
             (bits >> 11) as f64 / (1u64 << 53) as f64
         };
-        // In turns: the tightest acknowledgement, long rollbacks, and batches that are hardly ever in a system call.
-        let (batch, sweep, cut_count) =
-            [(1, false, 0), (64, true, 3), (256, false, 0), (64, true, 0)][(number as usize - 1) % 4];
+        // In turns: the tightest acknowledgement; long rollbacks, cut off; transactions that take their time;
+        // transactions as fast as they go.
+        let turn = number % 4;
+        let (batch, cut_count) = match turn {
+            1 => (1, 0),
+            2 => (64, 3),
+            3 => (64, 0),
+            _ => (256, 0),
+        };
         Plan {
-            pace: Pace { batch, sweep },
+            pace: Pace { batch, sweep: turn == 2, linger: turn == 3, plant: demo.plant },
             run: demo.run_max.mul_f64(unit(0)),
             cuts: (1..=cut_count).map(|cut| 1.2 * unit(cut)).collect(),
         }

@@ -22,6 +22,9 @@ use crate::output::Verdict;
 pub(crate) const BATCH_MAX: u64 = 4096 / 8;
 /// Accounts that one long transaction changes at most.
 const SWEEP_ACCOUNTS: usize = 200_000;
+/// A transaction takes a tenth of a microsecond, and its stores a small part of that: a kill would seldom find one
+/// in flight.
+const LINGER_SPINS: u32 = 50;
 const SIGKILL: i32 = 9;
 
 /// Run transfers until killed. For `vista demo`, which starts it.
@@ -36,6 +39,12 @@ pub(crate) struct Args {
     /// Begin, after each batch, a long transaction that is never committed.
     #[arg(long)]
     sweep: bool,
+    /// Spend most of the time between a transaction's stores and its commit.
+    #[arg(long)]
+    linger: bool,
+    /// Leave the last transaction of each batch out, but acknowledge it: a mistake that has to be caught.
+    #[arg(long)]
+    plant: bool,
 }
 
 /// The child. It ends by itself only if the parent has gone, or on an error.
@@ -53,9 +62,18 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
             Err(error) => return Err(Failure::system(Path::new("<stdout>"), "write", &error)),
             Ok(()) => acknowledgements.clear(),
         }
-        for _ in 0..args.batch {
+        for place in 1..=args.batch {
             let transfer = Transfer::at(scale, args.seed, index);
-            segment.transaction(|tx| debit_credit(tx, &bank, &transfer, index))?;
+            let mut tx = segment.begin()?;
+            debit_credit(&mut tx, &bank, &transfer, index)?;
+            if args.linger {
+                (0..LINGER_SPINS).for_each(|_| std::hint::spin_loop());
+            }
+            if args.plant && place == args.batch {
+                tx.abort()?;
+            } else {
+                tx.commit()?;
+            }
             // It is durable from here on, and not before.
             acknowledgements.extend_from_slice(&index.to_le_bytes());
             index += 1;
@@ -81,6 +99,8 @@ fn sweep(segment: &mut Segment<Bank>, bank: &Bank) -> Result<(), Failure> {
 pub(crate) struct Pace {
     pub(crate) batch: u64,
     pub(crate) sweep: bool,
+    pub(crate) linger: bool,
+    pub(crate) plant: bool,
 }
 
 /// A running child, as the parent holds it. Dropping it kills it.
@@ -108,9 +128,8 @@ impl Worker {
         let fail = |error: io::Error| Failure::system(Path::new("vista"), "start the child", &error);
         let mut command = Command::new(std::env::current_exe().map_err(fail)?);
         command.arg("demo-worker").arg(format!("--seed={seed}")).arg(format!("--batch={}", pace.batch));
-        if pace.sweep {
-            command.arg("--sweep");
-        }
+        let flags = [("--sweep", pace.sweep), ("--linger", pace.linger), ("--plant", pace.plant)];
+        command.args(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag));
         let started = Instant::now();
         let mut child =
             command.arg("--").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(fail)?;
