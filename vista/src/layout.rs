@@ -50,8 +50,8 @@ pub struct SegmentHeader {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct LogHeader {
-    /// [`LOG_EMPTY`], or the tail of the log as a [sealed](crate::seal) word: one store publishes a record, one
-    /// store commits.
+    /// [`LOG_EMPTY`], or the tail of the log, sealed by the check of the last record: one store publishes a record,
+    /// one store commits.
     pub state: u64,
     /// Number of the latest transaction; the seed of its records' checks.
     pub sequence: u64,
