@@ -167,6 +167,10 @@ impl Heap {
         self.extents.len()
     }
 
+    pub(crate) fn extent(&self, index: usize) -> Option<Window> {
+        self.extents.get(index).map(|extent| extent.window)
+    }
+
     pub(crate) fn extents_len(&self) -> u64 {
         self.extents.iter().map(|extent| extent.window.end() - extent.window.start()).sum()
     }

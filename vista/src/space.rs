@@ -182,6 +182,11 @@ impl Room {
         self.next
     }
 
+    /// The offset behind it.
+    pub(crate) fn end(self) -> u64 {
+        self.end
+    }
+
     /// Bytes left.
     #[inline(always)]
     pub(crate) fn left(self) -> u64 {
