@@ -62,8 +62,8 @@ impl Keys {
         self.running(rest.chain(lanes.into_iter().take(if lines.is_empty() { 0 } else { 8 })))
     }
 
-    fn record(&self, before: u64, payload: &[u8], target: u64) -> u64 {
-        fold(before ^ self.digest(payload) ^ self.a, target ^ self.b)
+    fn record(&self, sequence: u64, place: u64, payload: &[u8], target: u64) -> u64 {
+        fold(self.digest(payload) ^ sequence ^ self.a, target.wrapping_add(place) ^ self.b)
     }
 
     fn zone(&self, offset: u64, page_count: u64, index: u64) -> u64 {
@@ -82,22 +82,20 @@ fn half(bytes: &[u8], offset: u64) -> u32 {
 /// Every record from the tail to the first, oldest first, their checks compared: target word and payload.
 fn records<'a>(keys: &Keys, bytes: &'a [u8]) -> Vec<(u64, &'a [u8])> {
     let (state, sequence) = (word(bytes, LOG_OFFSET), word(bytes, LOG_OFFSET + 8));
-    let mut tail = (state & ((1 << 42) - 1)) >> 1 << 3;
+    let value = state & ((1 << 42) - 1);
+    assert_eq!(state, keys.seal(value, sequence));
+    let mut tail = value >> 1 << 3;
     let mut records = Vec::new();
     while tail != RECORDS_START {
         let (target, check) = (word(bytes, tail - 16), word(bytes, tail - 8));
         let len = target & ((1 << 18) - 1);
         tail = tail - 16 - len.next_multiple_of(8);
-        records.push((target, &bytes[tail as usize..][..len as usize], check));
+        let payload = &bytes[tail as usize..][..len as usize];
+        assert_eq!(check, keys.record(sequence, tail, payload, target), "{len} bytes at {tail}");
+        records.push((target, payload));
     }
-    assert_eq!(state >> 42, records[0].2 >> 42, "the state is sealed by the last record's check");
     records.reverse();
-    let mut before = sequence ^ keys.c;
-    for (target, payload, check) in &records {
-        assert_eq!(*check, keys.record(before, payload, *target), "{} bytes", payload.len());
-        before = *check;
-    }
-    records.into_iter().map(|(target, payload, _)| (target, payload)).collect()
+    records
 }
 
 /// What the document's tables lead to in the bytes of a segment whose transaction is in flight.
