@@ -518,6 +518,22 @@ pub(crate) trait Disjoint<'s> {
     fn lend<M: Medium>(self, space: &'s mut Space<M>) -> Option<Self::Lent>;
 }
 
+/// Whether no two ranges, given by start and end, share a byte. Ranges in ascending order are recognised at a glance.
+#[inline(always)]
+fn are_disjoint<const N: usize>(ranges: &[(u64, u64); N]) -> bool {
+    let mut is_ascending = true;
+    for i in 1..N {
+        is_ascending &= ranges[i - 1].1 <= ranges[i].0;
+    }
+    is_ascending || are_pairwise_disjoint(ranges)
+}
+
+#[inline(never)]
+fn are_pairwise_disjoint(ranges: &[(u64, u64)]) -> bool {
+    let apart = |a: &(u64, u64), b: &(u64, u64)| a.1 <= b.0 || b.1 <= a.0;
+    ranges.iter().enumerate().all(|(i, a)| ranges[..i].iter().all(|b| apart(a, b)))
+}
+
 macro_rules! disjoint {
     ($($name:ident $index:tt),+) => {
         impl<'s, $($name: Pod),+> Disjoint<'s> for ($(Place<$name>,)+) {
@@ -526,12 +542,8 @@ macro_rules! disjoint {
             #[inline(always)]
             fn lend<M: Medium>(self, space: &'s mut Space<M>) -> Option<Self::Lent> {
                 let ranges = [$((self.$index.offset(), self.$index.end())),+];
-                for (i, a) in ranges.iter().enumerate() {
-                    for b in &ranges[..i] {
-                        if a.0 < b.1 && b.0 < a.1 {
-                            return None;
-                        }
-                    }
+                if !are_disjoint(&ranges) {
+                    return None;
                 }
                 Some(($({
                     space.medium.lent(self.$index.offset, self.$index.len());

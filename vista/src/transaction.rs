@@ -617,10 +617,12 @@ macro_rules! pointers {
                 let word_count = 0 $(+ record_words(places.$index.bytes()))+;
                 let has_bytes = true $(&& places.$index.len() > 0)+;
                 let is_quick = has_bytes && !core.log.is_ordered && core.log.seen.has_empty_tables();
-                if is_quick && core.log_small(word_count, |records, space| {
-                    $(records.image(space, places.$index.bytes());)+
-                }) {
-                    $(core.log.note(places.$index.bytes());)+
+                if is_quick && let Some(mut records) = core.log.take_room(word_count) {
+                    $(records.image(&mut core.space, places.$index.bytes());)+
+                    core.publish_tail();
+                    // Short transactions do not fill the tables; asked once for all.
+                    let is_short = core.log.is_short();
+                    $(core.log.seen.note(places.$index.offset(), places.$index.len(), is_short);)+
                 } else {
                     $(core.log_range(batch, places.$index.bytes())?;)+
                     if core.log.is_ordered {
