@@ -64,8 +64,8 @@ impl Place {
         failure.kept(&self.path)
     }
 
-    /// An interrupt ends the process without dropping anything. The child dies with the terminal's process group, or
-    /// of the pipe that nobody reads any more.
+    /// An interrupt ends the process without dropping anything. The child ends by itself when nobody reads its pipe any
+    /// more.
     fn remove_when_interrupted(&self) -> Result<(), Failure> {
         let own = self.own.clone();
         let remove = move || {
