@@ -21,7 +21,7 @@ use vista::{SegmentOptions, rio};
 use workloads::{Bank, Model, Scale};
 
 use crate::failure::Failure;
-use crate::output::{Grouped, Output, Time, Verdict, counted};
+use crate::output::{Bytes, Grouped, Output, Time, Verdict, counted};
 use crash::{Crash, Demo};
 use machine::Machine;
 use place::Place;
@@ -186,8 +186,17 @@ const LOG_ROOM: u64 = 16 << 20;
 
 fn create_bank(args: &Args) -> Result<Place, Failure> {
     let mut place = Place::new(args.path.as_deref())?;
-    let options = SegmentOptions::new().size(args.scale.segment_bytes() + LOG_ROOM);
+    let len = args.scale.segment_bytes() + LOG_ROOM;
+    let options = SegmentOptions::new().size(len);
     loop {
+        if machine::overfills_memory(place.path(), len) {
+            if place.move_on()? {
+                continue;
+            }
+            let what =
+                format!("{}: {} are more than half of the free memory", place.path().display(), Bytes(len));
+            return Err(Failure::new(what).with_advice("choose a smaller --scale, or a file on a disk"));
+        }
         match options.create_with(place.path(), |tx| Bank::create_in(tx, args.scale)) {
             Ok(segment) => {
                 segment.close()?;
