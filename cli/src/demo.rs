@@ -17,11 +17,11 @@ use std::time::{Duration, SystemTime};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use vista::SegmentOptions;
+use vista::{SegmentOptions, rio};
 use workloads::{Bank, Model, Scale};
 
 use crate::failure::Failure;
-use crate::output::{Grouped, Output, Time, Verdict, counted};
+use crate::output::{Bytes, Grouped, Output, Time, Verdict, counted};
 use crash::{Crash, Demo};
 use machine::Machine;
 use place::Place;
@@ -115,8 +115,7 @@ impl Total {
 /// Runs the demonstration.
 pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
     let seed = args.seed.unwrap_or_else(seed_of_the_day);
-    let place = Place::new(args.path.as_deref())?;
-    create_bank(&place, args.scale)?;
+    let place = create_bank(args)?;
     let mut show = Show::new(args);
     show.head(&place, args, seed)?;
 
@@ -185,10 +184,33 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
 /// Room for the log of a transaction that touches many accounts, beside the bank.
 const LOG_ROOM: u64 = 16 << 20;
 
-fn create_bank(place: &Place, scale: Scale) -> Result<(), Failure> {
-    let options = SegmentOptions::new().size(scale.segment_bytes() + LOG_ROOM);
-    let segment = options.create_with(place.path(), |tx| Bank::create_in(tx, scale))?;
-    Ok(segment.close()?)
+fn create_bank(args: &Args) -> Result<Place, Failure> {
+    let mut place = Place::new(args.path.as_deref())?;
+    let len = args.scale.segment_bytes() + LOG_ROOM;
+    let options = SegmentOptions::new().size(len);
+    loop {
+        if machine::overfills_memory(place.path(), len) {
+            if place.move_on()? {
+                continue;
+            }
+            let what =
+                format!("{}: {} are more than half of the free memory", place.path().display(), Bytes(len));
+            return Err(Failure::new(what).with_advice("choose a smaller --scale, or a file on a disk"));
+        }
+        match options.create_with(place.path(), |tx| Bank::create_in(tx, args.scale)) {
+            Ok(segment) => {
+                segment.close()?;
+                return Ok(place);
+            }
+            // Containers often have only 64 MiB of shared memory.
+            Err(error) if is_no_space(&error) && place.move_on()? => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn is_no_space(error: &vista::Error) -> bool {
+    matches!(error, vista::Error::Medium(error) if matches!(**error, rio::Error::NoSpace { .. }))
 }
 
 /// Any number will do, as long as it is printed.
@@ -262,8 +284,8 @@ impl Show {
             &micros(crash.open_micros),
             if crash.cuts_hit == 0 { nothing } else { &cuts },
         ]))?;
-        self.bar.inc(1);
         self.bar.set_message(format!("{} transactions", Grouped(crash.found)));
+        self.bar.inc(1);
         Ok(())
     }
 

@@ -157,8 +157,8 @@ impl Info {
         if let Some(root) = root {
             field("root", &format!("{} at offset {}", Bytes(root.len), root.offset))?;
             field("", &format!("fingerprint {}", root.fingerprint))?;
-            for part in root.layout.split(';') {
-                field("", &part)?;
+            for definition in definitions(&root.layout) {
+                field("", &definition)?;
             }
         }
         for damage in damage {
@@ -166,6 +166,14 @@ impl Info {
         }
         Ok(())
     }
+}
+
+/// The structs of a layout: they are set apart by semicolons, and in `[u8; 84]` a space follows.
+fn definitions(layout: &str) -> Vec<&str> {
+    let ends = layout.match_indices(';').map(|(end, _)| end);
+    let ends = ends.filter(|end| !layout[end + 1..].starts_with(' ')).chain([layout.len()]);
+    let mut start = 0;
+    ends.map(|end| &layout[std::mem::replace(&mut start, end + 1)..end]).collect()
 }
 
 impl Root {
@@ -179,5 +187,18 @@ impl Log {
     fn of(log: &LogInfo, first_extent_len: Option<u64>) -> Log {
         let &LogInfo { sequence, is_in_flight, has_torn_batch, .. } = log;
         Log { first_extent_len, sequence, is_in_flight, has_torn_batch, records: by_kind(log) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_is_shown_struct_by_struct() {
+        assert_eq!(definitions("A{b:[u8; 4]@0,c:B@4};B{};C"), ["A{b:[u8; 4]@0,c:B@4}", "B{}", "C"]);
+        assert_eq!(definitions("u64"), ["u64"]);
+        assert_eq!(definitions(""), [""]);
+        assert_eq!(definitions("a;;"), ["a", "", ""]);
     }
 }

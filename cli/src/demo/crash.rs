@@ -222,3 +222,103 @@ fn look(path: &Path) -> Result<Wreck, Failure> {
 fn rollback_time(wreck: &Wreck) -> Duration {
     Duration::from_nanos(20) * wreck.rolled_back.map_or(0, |undone| undone.record_count as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vista::SegmentOptions;
+    use workloads::{Scale, Transfer, debit_credit};
+
+    const SEED: u64 = 11;
+    const COUNT: u64 = 1000;
+
+    /// A bank in which transactions 0 to 999 are there; the last one only as far as `last` makes it.
+    fn bank(last: impl FnOnce(&mut vista::Transaction<'_, Bank>, &Bank, &Transfer)) -> Segment<Bank> {
+        let scale = Scale::new(1).unwrap();
+        let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>().unwrap();
+        segment.transaction(|tx| Bank::create_in(tx, scale)).unwrap();
+        let bank = *segment.root().unwrap();
+        for index in 0..COUNT - 1 {
+            let transfer = Transfer::at(scale, SEED, index);
+            segment.transaction(|tx| debit_credit(tx, &bank, &transfer, index)).unwrap();
+        }
+        let mut tx = segment.begin().unwrap();
+        last(&mut tx, &bank, &Transfer::at(scale, SEED, COUNT - 1));
+        tx.commit().unwrap();
+        segment
+    }
+
+    fn whole_bank() -> Segment<Bank> {
+        bank(|tx, bank, transfer| debit_credit(tx, bank, transfer, COUNT - 1).unwrap())
+    }
+
+    fn heard(found: u64, acknowledged: u64) -> Heard {
+        Heard { found: Some(found), acknowledged, out_of_order: None }
+    }
+
+    const NO_WRECK: Wreck = Wreck { rolled_back: None, restored_count: 0 };
+
+    fn proof(segment: &Segment<Bank>, heard: &[Heard], wreck: &Wreck) -> Result<u64, String> {
+        let pace = Pace { batch: 16, sweep: false, linger: false, plant: false };
+        let plan = Plan { pace, run: Duration::ZERO, cuts: Vec::new() };
+        prove(segment, &mut Model::new(Scale::new(1).unwrap(), SEED), 0, heard, &plan, wreck)
+    }
+
+    fn check_caught(segment: &Segment<Bank>, heard: &[Heard], wreck: &Wreck, expected: &str) {
+        let found = proof(segment, heard, wreck).unwrap_err();
+        assert!(found.contains(expected), "{found}, expected {expected}");
+    }
+
+    #[test]
+    fn what_children_may_leave_behind_is_accepted() {
+        let segment = whole_bank();
+        for all in [
+            &[heard(0, 1000)][..],
+            &[heard(0, 984)],
+            &[heard(0, 500), heard(516, 484)],
+            &[heard(0, 990), Heard::default(), heard(995, 0)],
+        ] {
+            let acknowledged = all.iter().map(|heard| heard.acknowledged).sum();
+            assert_eq!(proof(&segment, all, &NO_WRECK), Ok(acknowledged), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn each_violation_is_caught() {
+        let segment = whole_bank();
+        let check = |heard: &[Heard], expected| check_caught(&segment, heard, &NO_WRECK, expected);
+        check(&[heard(0, 1001)], "the bank: found 1000 transactions, expected 1001 that were acknowledged");
+        check(&[heard(0, 983)], "the bank: found 1000 transactions, expected 983");
+        check(&[heard(1, 999)], "child 0: found 1 transactions, expected 0");
+        check(&[heard(0, 500), heard(499, 500)], "child 1: found 499 transactions, expected 500");
+        check(&[heard(0, 500), heard(517, 480)], "child 1: found 517 transactions, expected 500");
+        let jump = Heard { out_of_order: Some((7, 6)), ..heard(0, 1000) };
+        check(&[jump], "acknowledgement of transaction 7, expected 6");
+    }
+
+    #[test]
+    fn a_rollback_other_than_the_log_said_is_caught() {
+        let undone = RolledBack { transaction: 3, record_count: 4, byte_count: 74 };
+        let wreck = Wreck { rolled_back: Some(undone), restored_count: 0 };
+        check_caught(&whole_bank(), &[heard(0, 1000)], &wreck, "recovery: rolled back None, expected Some");
+    }
+
+    #[test]
+    fn half_a_transaction_is_caught() {
+        let segment = bank(|tx, bank, transfer| {
+            let account = bank.accounts.at(transfer.account as usize).unwrap();
+            tx.get_mut(account).unwrap().balance.add(transfer.delta);
+        });
+        check_caught(&segment, &[heard(0, 999)], &NO_WRECK, "balance: found ");
+    }
+
+    #[test]
+    fn a_plan_follows_from_seed_and_number() {
+        let demo = |seed| Demo { path: PathBuf::new(), seed, run_max: Duration::from_secs(1), plant: false };
+        let run = |seed, number| Plan::new(&demo(seed), number).run;
+        assert_eq!(run(1, 5), run(1, 5));
+        assert_ne!(run(1, 5), run(2, 5));
+        assert_ne!(run(1, 5), run(1, 9));
+        assert!((1..100).all(|number| run(3, number) < Duration::from_secs(1)));
+    }
+}

@@ -76,6 +76,21 @@ pub(crate) fn file_system_of(path: &Path) -> Option<String> {
     best.map(|(_, name)| name.to_owned())
 }
 
+/// Whether a file of so many bytes at this path would take more than half of the memory that is free. The kernel
+/// grants a tmpfs what it does not have, and ends processes when it is asked for it.
+pub(crate) fn overfills_memory(path: &Path, len: u64) -> bool {
+    let is_tmpfs = path.parent().and_then(file_system_of).is_some_and(|name| name == "tmpfs");
+    let available = || available_memory(&fs::read_to_string("/proc/meminfo").ok()?);
+    is_tmpfs && available().is_some_and(|available| len > available / 2)
+}
+
+/// The free memory, in bytes, that /proc/meminfo tells of.
+fn available_memory(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +99,17 @@ mod tests {
     fn the_kernel_tells_where_a_path_lies() {
         assert_eq!(file_system_of(Path::new("/proc/self")).as_deref(), Some("proc"));
         assert_eq!(file_system_of(Path::new("/no/such/path")), None);
+    }
+
+    #[test]
+    fn memory_is_not_to_be_filled() {
+        let text = "MemTotal:       24683964 kB\nMemAvailable:   23621632 kB\n";
+        assert_eq!(available_memory(text), Some(23_621_632 << 10));
+        assert_eq!(available_memory("MemTotal: 1 kB"), None);
+        assert!(!overfills_memory(Path::new("/proc/self/bank"), u64::MAX), "no tmpfs");
+        if file_system_of(Path::new("/dev/shm")).as_deref() == Some("tmpfs") {
+            assert!(overfills_memory(Path::new("/dev/shm/bank"), 1 << 50));
+            assert!(!overfills_memory(Path::new("/dev/shm/bank"), 4096));
+        }
     }
 }

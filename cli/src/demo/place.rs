@@ -2,8 +2,8 @@
 //! however the demonstration ends.
 
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{env, process};
 
 use tempfile::TempDir;
 
@@ -11,6 +11,7 @@ use super::machine::file_system_of;
 use crate::failure::Failure;
 
 const SHARED_MEMORY: &str = "/dev/shm";
+const NAME: &str = "bank";
 /// What a shell reports for a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
@@ -32,19 +33,27 @@ impl Place {
             }
             return Ok(Place { path: path.to_owned(), own: Arc::default() });
         }
-        let builder = || tempfile::Builder::new().prefix("vista-demo-").tempdir_in(SHARED_MEMORY);
-        let is_tmpfs = file_system_of(Path::new(SHARED_MEMORY)).is_some_and(|name| name == "tmpfs");
-        let in_memory = if is_tmpfs { builder().ok() } else { None };
+        let shared_memory = Path::new(SHARED_MEMORY);
+        let is_tmpfs = file_system_of(shared_memory).is_some_and(|name| name == "tmpfs");
+        let in_memory = if is_tmpfs { directory_in(shared_memory).ok() } else { None };
         let own = match in_memory {
             Some(own) => own,
-            None => tempfile::Builder::new()
-                .prefix("vista-demo-")
-                .tempdir()
-                .map_err(|error| Failure::system(&std::env::temp_dir(), "create a directory", &error))?,
+            None => directory_in(&env::temp_dir())?,
         };
-        let place = Place { path: own.path().join("bank"), own: Arc::new(Mutex::new(Some(own))) };
+        let place = Place { path: own.path().join(NAME), own: Arc::new(Mutex::new(Some(own))) };
         place.remove_when_interrupted()?;
         Ok(place)
+    }
+
+    /// Moves on to the directory for temporary files; false if it is there already or where it was asked to be.
+    pub(crate) fn move_on(&mut self) -> Result<bool, Failure> {
+        if !self.path.starts_with(SHARED_MEMORY) || take(&self.own).is_none() {
+            return Ok(false);
+        }
+        let own = directory_in(&env::temp_dir())?;
+        self.path = own.path().join(NAME);
+        *lock(&self.own) = Some(own);
+        Ok(true)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,8 +73,8 @@ impl Place {
         failure.kept(&self.path)
     }
 
-    /// An interrupt ends the process without dropping anything. The child dies with the terminal's process group, or
-    /// of the pipe that nobody reads any more.
+    /// An interrupt ends the process without dropping anything. The child ends by itself when nobody reads its pipe any
+    /// more.
     fn remove_when_interrupted(&self) -> Result<(), Failure> {
         let own = self.own.clone();
         let remove = move || {
@@ -83,6 +92,15 @@ impl Drop for Place {
     }
 }
 
+fn directory_in(parent: &Path) -> Result<TempDir, Failure> {
+    let directory = tempfile::Builder::new().prefix("vista-demo-").tempdir_in(parent);
+    directory.map_err(|error| Failure::system(parent, "create a directory", &error))
+}
+
+fn lock(own: &Mutex<Option<TempDir>>) -> MutexGuard<'_, Option<TempDir>> {
+    own.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn take(own: &Mutex<Option<TempDir>>) -> Option<TempDir> {
-    own.lock().unwrap_or_else(PoisonError::into_inner).take()
+    lock(own).take()
 }

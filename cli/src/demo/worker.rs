@@ -5,7 +5,7 @@
 //! pipe takes at once, so that a kill does not cut a word in two. Start at [`run`], the child.
 
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -131,8 +131,15 @@ impl Worker {
         let flags = [("--sweep", pace.sweep), ("--linger", pace.linger), ("--plant", pace.plant)];
         command.args(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag));
         let started = Instant::now();
-        let mut child =
-            command.arg("--").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(fail)?;
+        let mut child = command
+            .arg("--")
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // An interrupt from the terminal is for the parent, whose end the child notices by its pipe.
+            .process_group(0)
+            .spawn()
+            .map_err(fail)?;
         let pipe = child.stdout.take().expect("its stdout is a pipe");
         let (said_hello, hello) = mpsc::channel();
         // A pipe holds 64 KiB, after which the child would stand still: somebody has to read while it runs.
