@@ -202,7 +202,7 @@ const _: () = {
     assert!(size_of::<HeapPage>() == PAGE_LEN as usize);
     assert!(size_of::<ZoneEntry>() * ZONES_MAX == PAGE_LEN as usize);
     assert!(size_of::<PageDescriptor>() == 64);
-    assert!(LOG_RECORDS % 8 == 0);
+    assert!(LOG_RECORDS.is_multiple_of(8));
 };
 
 /// The size classes of the heap: multiples of 16 that fill a page well.
