@@ -362,8 +362,12 @@ impl<M: Medium> Core<M> {
     pub(crate) fn roll_back_to(&mut self, batch: &mut Batch, mark: &Mark) -> Result<()> {
         self.fence_records(batch);
         batch.forget_since(mark.waiting);
-        if self.log.tail() != mark.tail {
+        let has_records = self.log.tail() != mark.tail;
+        if has_records {
             self.undo(self.log.tail(), mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+        }
+        self.undo_step();
+        if has_records {
             self.cut_log(mark);
             self.heap.release_extents(mark.extent_count);
         }
