@@ -58,6 +58,9 @@ pub(crate) struct Heap {
     extents: Vec<Extent>,
     /// What the metadata held before each store of the step that is being done.
     step: Vec<(Place<u8>, [u8; DESCRIPTOR_LEN as usize])>,
+    /// Whether a step is being done, in which the log may not grow, and whether it had to.
+    pub(crate) is_in_step: bool,
+    pub(crate) is_log_full: bool,
     /// The pages of the largest zone, below the log's extents: where most pointers lead.
     fast: Window,
 }
@@ -118,6 +121,8 @@ impl Heap {
             zones: Vec::new(),
             extents: Vec::with_capacity(64),
             step: Vec::with_capacity(STEP_STORES_MAX),
+            is_in_step: false,
+            is_log_full: false,
             fast: Window::EMPTY,
         }
     }
@@ -276,19 +281,31 @@ impl<M: Medium> Core<M> {
     ///
     /// The log alone cannot do that, for a range that was logged before the step is not logged again in it. So the
     /// step keeps what it overwrites, in volatile memory: after a crash the whole transaction is rolled back anyway.
+    ///
+    /// Nor may the log grow in a step, for it would take an extent from lists that are just being changed: the pages
+    /// that the step is about to hand out, say. If the log is full, the step is undone, the log grows, and the step is
+    /// done again.
     fn wholly<T>(
         &mut self,
         batch: &mut Batch,
-        step: impl FnOnce(&mut Self, &mut Batch) -> Result<T>,
+        step: impl Fn(&mut Self, &mut Batch) -> Result<T>,
     ) -> Result<T> {
-        let mark = self.mark(batch);
-        self.heap.step.clear();
-        let result = step(self, batch);
-        if result.is_err() {
-            self.roll_back_to(batch, &mark)?;
+        let mut may_retry = true;
+        loop {
+            let mark = self.mark(batch);
+            (self.heap.is_in_step, self.heap.is_log_full) = (true, false);
+            let result = step(self, batch);
+            self.heap.is_in_step = false;
+            if result.is_err() {
+                self.roll_back_to(batch, &mark)?;
+            }
+            self.heap.step.clear();
+            if !self.heap.is_log_full || !may_retry {
+                return result;
+            }
+            self.extend_log(batch, STEP_STORES_MAX as u64 * DESCRIPTOR_LEN)?;
+            may_retry = false;
         }
-        self.heap.step.clear();
-        result
     }
 
     /// Stores to the metadata in a step.
@@ -333,6 +350,7 @@ impl<M: Medium> Core<M> {
         };
         let zone = self.heap.zone_at(offset).expect("a block lies in a zone");
         let place = zone.pages.place(offset, size).expect("a block lies in its zone");
+        self.heap.is_in_step = false; // The lists agree again, and the log may take what is left.
         if is_used {
             self.log_range(batch, place)?;
             if self.log.is_ordered {

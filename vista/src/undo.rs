@@ -238,7 +238,8 @@ impl<M: Medium> Core<M> {
             Some(last) => self.heap.extent(last).map(Window::end),
         };
         let check = self.log_window(tail).and_then(|window| window.place(tail.checked_sub(8)?, 1));
-        room_end == Some(mark.room.end()) && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
+        room_end == Some(mark.room.end())
+            && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
     }
 
     fn log_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) -> Result<()> {
@@ -283,7 +284,11 @@ impl<M: Medium> Core<M> {
     /// Takes an extent from the free space and links it behind the current one. The heap does not learn of it:
     /// the space stays free in its metadata, and is free again when the transaction ends, whatever ends it.
     #[cold]
-    fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+    pub(crate) fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+        if self.heap.is_in_step {
+            self.heap.is_log_full = true;
+            return Err(self.no_space(wanted));
+        }
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent =
