@@ -401,10 +401,14 @@ impl<M: Medium> Core<M> {
     /// Copies before-images back, newest first, from `tail` to `until`. The log itself stays as it is, so that it
     /// can be cut off and repeated. Nothing is copied unless every record on the way is whole.
     pub(crate) fn undo(&mut self, tail: u64, until: u64) -> Result<Undone> {
-        self.verify_log(tail, until)?;
+        let record_count = self.verify_log(tail, until)?;
         let mut undone = Undone::default();
         let mut tail = tail;
         while tail != until {
+            // In a forged file an image may lead into an extent of the log, and change the way.
+            if undone.record_count == record_count {
+                return Err(self.endless_log(tail));
+            }
             let record = self.record_before(tail)?;
             if record.kind == KIND_IMAGE {
                 let target = self.undo_target(&record)?;
@@ -421,9 +425,11 @@ impl<M: Medium> Core<M> {
         Ok(undone)
     }
 
-    /// Whether every record from `tail` to `until` is whole and leads to memory that a transaction may change.
-    pub(crate) fn verify_log(&self, tail: u64, until: u64) -> Result<()> {
+    /// Whether every record from `tail` to `until` is whole and leads to memory that a transaction may change. Returns
+    /// how many they are.
+    pub(crate) fn verify_log(&self, tail: u64, until: u64) -> Result<u64> {
         let mut tail = tail;
+        let mut record_count = 0;
         let mut left = self.space.medium().len();
         while tail != until {
             let record = self.record_before(tail)?;
@@ -443,9 +449,10 @@ impl<M: Medium> Core<M> {
             // Every step takes some bytes; a chain that takes more than there are runs in a circle.
             left =
                 left.checked_sub(record.payload.len() + FOOTER_LEN).ok_or_else(|| self.endless_log(tail))?;
+            record_count += 1;
             tail = record.before;
         }
-        Ok(())
+        Ok(record_count)
     }
 
     /// The record that ends at `tail`, its shape checked.
