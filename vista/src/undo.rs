@@ -285,6 +285,7 @@ impl<M: Medium> Core<M> {
     /// the space stays free in its metadata, and is free again when the transaction ends, whatever ends it.
     #[cold]
     pub(crate) fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+        self.refuse_poisoned()?;
         if self.heap.is_in_step {
             self.heap.is_log_full = true;
             return Err(self.no_space(wanted));
@@ -369,7 +370,7 @@ impl<M: Medium> Core<M> {
         batch.forget_since(mark.waiting);
         let has_records = self.log.tail() != mark.tail;
         if has_records {
-            self.undo(self.log.tail(), mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+            self.undo(self.log.tail(), mark.tail).inspect_err(|_| self.poison())?;
         }
         self.undo_step();
         if has_records {
