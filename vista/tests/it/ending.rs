@@ -270,3 +270,47 @@ fn an_error_leaves_the_transaction_usable() {
         assert_eq!(content(&reopen::<Root>(&tape.bytes(), domain).unwrap()), content(&segment));
     }
 }
+
+/// A stray store into the log: what cannot be rolled back must not be committed, nor lent; the log stays for a look.
+#[test]
+fn a_rollback_that_fails_poisons_the_segment() {
+    use vista::layout::{LOG_OFFSET, LOG_RECORDS};
+    let poisoned = |result: Result<(), Error>| matches!(result, Err(Error::Poisoned { .. }));
+    for domain in DOMAINS {
+        for is_savepoint in [false, true] {
+            let (mut segment, tape) = filled(domain);
+            let mut tx = segment.begin().unwrap();
+            let savepoint = tx.savepoint().unwrap();
+            let block = tx.root().block;
+            tx.root_mut().unwrap().counter = 50;
+            tape.flip(LOG_OFFSET + LOG_RECORDS + 24 + 8);
+            let image = tape.bytes();
+            if is_savepoint {
+                assert!(matches!(tx.rollback_to(&savepoint), Err(Error::Damaged { .. })), "{domain}");
+                assert!(poisoned(tx.rollback_to(&savepoint)));
+                assert!(poisoned(tx.root_mut().map(|_| ())));
+                assert!(poisoned(tx.write(block, [0; 8])));
+                assert!(poisoned(tx.get_disjoint_mut((block,)).map(|_| ())));
+                assert!(poisoned(tx.set_ranges([(block.offset(), 8)])));
+                assert!(poisoned(tx.alloc(1u64).map(|_| ())));
+                assert!(poisoned(tx.alloc([1u64; 600]).map(|_| ())));
+                assert!(poisoned(tx.free(block)));
+                assert!(poisoned(tx.savepoint().map(|_| ())));
+                assert!(poisoned(tx.commit()), "{domain}: half of it must not be committed");
+            } else {
+                assert!(matches!(tx.abort(), Err(Error::Damaged { .. })), "{domain}");
+            }
+            assert!(poisoned(segment.root().map(|_| ())));
+            assert!(poisoned(segment.check().map(|_| ())));
+            assert!(poisoned(segment.begin().map(|_| ())));
+            assert!(poisoned(segment.transaction(|_| Ok(()))));
+            assert!(poisoned(segment.grow(1)));
+            assert_eq!(tape.bytes(), image, "{domain}: nothing was stored any more");
+            assert!(poisoned(segment.close()));
+            if domain == Domain::PageCache {
+                // (In an ordered domain damage to the last batch cannot be told from a power cut before its fence.)
+                assert!(matches!(reopen::<Root>(&image, domain), Err(Error::Damaged { .. })));
+            }
+        }
+    }
+}

@@ -76,6 +76,15 @@ impl Tape {
         self.shared.bytes().to_vec()
     }
 
+    /// Flips a bit, as a stray store would. Not to be called while anything is lent.
+    pub(crate) fn flip(&self, offset: u64) {
+        assert!(offset < self.shared.len.load(Ordering::Relaxed));
+        // SAFETY: inside the buffer, just checked.
+        let at = unsafe { self.shared.buffer.write_base().add(offset as usize) };
+        // SAFETY: as above, and nobody else uses the byte, as promised.
+        unsafe { *at ^= 1 }
+    }
+
     /// Records from now on.
     pub(crate) fn start(&self) {
         self.start_as(false);
