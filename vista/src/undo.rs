@@ -278,7 +278,11 @@ impl<M: Medium> Core<M> {
     /// Takes an extent from the free space and links it behind the current one. The heap does not learn of it:
     /// the space stays free in its metadata, and is free again when the transaction ends, whatever ends it.
     #[cold]
-    fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+    pub(crate) fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+        if self.heap.is_in_step {
+            self.heap.is_log_full = true;
+            return Err(self.no_space(wanted));
+        }
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent =
@@ -351,9 +355,13 @@ impl<M: Medium> Core<M> {
     pub(crate) fn roll_back_to(&mut self, batch: &mut Batch, mark: &Mark) -> Result<()> {
         self.fence_records(batch);
         batch.forget_since(mark.waiting);
-        if self.log.tail() != mark.tail {
-            let tail = self.log.tail();
+        let tail = self.log.tail();
+        let has_records = tail != mark.tail;
+        if has_records {
             self.undo(tail, mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+        }
+        self.undo_step();
+        if has_records {
             self.cut_log(mark);
             if self.log.is_ordered {
                 self.strike_out(tail, mark.tail)?;
