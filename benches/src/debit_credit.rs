@@ -26,6 +26,12 @@ pub fn transfers(scale: Scale, seed: u64, count: usize) -> Arc<[Transfer]> {
     (0..count as u64).map(|index| Transfer::at(scale, seed, index)).collect()
 }
 
+/// The same among the first `accounts` only, which stay in the processor's caches.
+pub fn hot_transfers(scale: Scale, seed: u64, count: usize, accounts: u32) -> Arc<[Transfer]> {
+    let hot = |transfer: &Transfer| Transfer { account: transfer.account % accounts, ..*transfer };
+    transfers(scale, seed, count).iter().map(hot).collect()
+}
+
 /// The digest of a bank after these transfers.
 pub fn model(scale: Scale, inputs: &[Transfer]) -> u64 {
     let (mut accounts, mut tellers, mut branches, mut history) = empty_tables(scale);
@@ -377,9 +383,9 @@ impl<W: Way> Recipe for VistaRecipe<W> {
     }
 }
 
-/// All engines of this workload: those for the page cache first, then those for ADR.
+/// The engines of this workload on the page cache, where a store survives the process as soon as it is made.
 pub fn entries(files: &Files, inputs: &Arc<[Transfer]>, scale: Scale) -> Vec<Entry> {
-    let (cached, adr) = (Setting::page_cache(), Setting::forced(Domain::Adr));
+    let cached = Setting::page_cache();
     let unprotected = cached.unprotected();
     vec![
         Entry::new("bare stores", files, cached, inputs, bare::<Nothing>(scale)),
@@ -394,10 +400,18 @@ pub fn entries(files: &Files, inputs: &Arc<[Transfer]>, scale: Scale) -> Vec<Ent
             inputs,
             vista::<Together>(scale),
         ),
-        Entry::new("bare undo log, ADR", files, adr, inputs, bare::<Ordered>(scale)),
-        Entry::new("vista get_disjoint_mut, ADR", files, adr, inputs, vista::<Together>(scale)),
-        Entry::new("vista write, ADR", files, adr, inputs, vista::<ByValue>(scale)),
-        Entry::new("vista get_mut, ADR", files, adr, inputs, vista::<OneByOne>(scale)),
+    ]
+}
+
+/// The engines of this workload with the write-backs and fences of ADR.
+pub fn entries_adr(files: &Files, inputs: &Arc<[Transfer]>, scale: Scale) -> Vec<Entry> {
+    let adr = Setting::forced(Domain::Adr);
+    vec![
+        Entry::new("bare stores", files, Setting::page_cache(), inputs, bare::<Nothing>(scale)),
+        Entry::new("bare undo log", files, adr, inputs, bare::<Ordered>(scale)),
+        Entry::new("vista get_disjoint_mut", files, adr, inputs, vista::<Together>(scale)),
+        Entry::new("vista write", files, adr, inputs, vista::<ByValue>(scale)),
+        Entry::new("vista get_mut", files, adr, inputs, vista::<OneByOne>(scale)),
     ]
 }
 

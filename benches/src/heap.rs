@@ -188,17 +188,14 @@ impl<const TOGETHER: bool> Recipe for VistaRecipe<TOGETHER> {
     }
 }
 
-/// All engines of this workload. Without a population a block is freed as soon as it was allocated, so that the same one
+/// The engines of this workload. Without a population a block is freed as soon as it was allocated, so that the same one
 /// comes again and again; with one, the oldest of ten thousand is.
-pub fn entries(files: &Files, inputs: &Arc<[u64]>, has_population: bool) -> Vec<Entry> {
+pub fn entries(files: &Files, inputs: &Arc<[u64]>, domain: Domain, has_population: bool) -> Vec<Entry> {
     let live = if has_population { LIVE } else { 0 };
-    let (cached, adr) = (Setting::page_cache(), Setting::forced(Domain::Adr));
-    let (one, two) = (VistaRecipe::<true> { live }, VistaRecipe::<false> { live });
+    let setting = Setting::forced(domain);
     vec![
-        Entry::new("malloc and free", files, cached, inputs, MallocRecipe { live }),
-        Entry::new("vista, one transaction", files, cached, inputs, one),
-        Entry::new("vista, two transactions", files, cached, inputs, two),
-        Entry::new("vista, one transaction, ADR", files, adr, inputs, one),
-        Entry::new("vista, two transactions, ADR", files, adr, inputs, two),
+        Entry::new("malloc and free", files, setting, inputs, MallocRecipe { live }),
+        Entry::new("vista, one transaction", files, setting, inputs, VistaRecipe::<true> { live }),
+        Entry::new("vista, two transactions", files, setting, inputs, VistaRecipe::<false> { live }),
     ]
 }

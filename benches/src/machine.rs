@@ -8,12 +8,14 @@ use nix::sys::statfs::{self, FsType, statfs};
 use serde::Serialize;
 
 /// The machine, and what runs on it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Machine {
     /// The processor's name.
     pub processor: String,
-    /// Its number of cores that the process may use.
+    /// Number of its cores.
     pub cores: usize,
+    /// The one that the timed thread was pinned to.
+    pub pinned_to: Option<usize>,
     /// Memory in GiB.
     pub memory_gib: u64,
     /// Release of the kernel.
@@ -32,7 +34,7 @@ pub struct Machine {
 
 impl Machine {
     /// This one, with regions in `dir`.
-    pub fn here(dir: &Path, write_back: String) -> Self {
+    pub fn here(dir: &Path, write_back: String, pinned_to: Option<usize>) -> Self {
         let first = |path, key: &str| {
             let text = fs::read_to_string(path).unwrap_or_default();
             let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
@@ -42,7 +44,8 @@ impl Machine {
         let kib: u64 = kib.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
         Machine {
             processor: first("/proc/cpuinfo", "model name"),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: fs::read_to_string("/proc/cpuinfo").map_or(0, |text| text.matches("processor\t").count()),
+            pinned_to,
             memory_gib: (kib + (1 << 19)) >> 20,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .map_or_else(|_| unknown(), |release| release.trim().to_owned()),
@@ -57,8 +60,11 @@ impl Machine {
     /// As lines of text.
     pub fn lines(&self) -> Vec<String> {
         let Machine { processor, cores, memory_gib, kernel, file_system, write_back, .. } = self;
+        let pinned = self.pinned_to.map_or("not pinned".to_owned(), |cpu| format!("pinned to core {cpu}"));
         vec![
-            format!("machine: {processor}, {cores} cores, {memory_gib} GiB; write-back by {write_back}"),
+            format!(
+                "machine: {processor}, {cores} cores, {memory_gib} GiB; write-back by {write_back}; {pinned}"
+            ),
             format!("kernel: {kernel}; file system: {file_system}"),
             format!("commit: {}; compiler: {}", self.commit, self.compiler),
             format!("command: {}", self.command),

@@ -18,6 +18,7 @@ use benches::report::{Aim, Race, Report};
 use benches::silence::{make_a_call, silently};
 use benches::{debit_credit, heap, one_range};
 use clap::{Parser, Subcommand, ValueEnum};
+use rio::Domain;
 use workloads::Scale;
 
 #[global_allocator]
@@ -31,15 +32,21 @@ struct Arguments {
     /// Directory for the regions.
     #[arg(long, global = true, default_value = "/dev/shm")]
     dir: PathBuf,
+    /// What a store needs to be durable, whatever the regions lie on.
+    #[arg(long, global = true, value_enum, default_value = "page-cache")]
+    domain: Durable,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Races all engines, counts, and prints tables.
+    /// Races all engines in both domains, counts, and prints tables.
     Compare {
         /// Fewer and shorter rounds.
         #[arg(long)]
         quick: bool,
+        /// Only these workloads, and only the races.
+        #[arg(long, value_enum)]
+        only: Vec<Workload>,
         /// Also writes everything to this file.
         #[arg(long)]
         json: Option<PathBuf>,
@@ -72,6 +79,7 @@ enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Workload {
     DebitCredit,
+    DebitCreditHot,
     Range8,
     Range64,
     Range512,
@@ -82,15 +90,34 @@ enum Workload {
     AllocFreePopulated,
 }
 
+/// What a store needs to be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Durable {
+    PageCache,
+    Adr,
+}
+
+impl Durable {
+    fn domain(self) -> Domain {
+        match self {
+            Durable::PageCache => Domain::PageCache,
+            Durable::Adr => Domain::Adr,
+        }
+    }
+}
+
 /// Seed of all workloads.
 const SEED: u64 = 1997;
 /// Transactions in the proof that there is no system call.
 const SILENT_COUNT: usize = 100_000;
+/// Accounts in the workload that stays in the caches.
+const HOT_ACCOUNTS: u32 = 1000;
 
 impl Workload {
     fn title(self) -> &'static str {
         match self {
             Workload::DebitCredit => "debit-credit, scale 5",
+            Workload::DebitCreditHot => "debit-credit, 1,000 accounts of scale 5",
             Workload::Range8 => "one range of 8 B",
             Workload::Range64 => "one range of 64 B",
             Workload::Range512 => "one range of 512 B",
@@ -114,33 +141,45 @@ impl Workload {
     }
 
     /// The engines, with so many inputs, and the digest that they must have in the end.
-    fn entries(self, files: &Files, count: usize) -> (Vec<Entry>, u64) {
-        fn range<const N: usize>(files: &Files, count: usize) -> (Vec<Entry>, u64) {
+    fn entries(self, files: &Files, durable: Durable, count: usize) -> (Vec<Entry>, u64) {
+        fn range<const N: usize>(files: &Files, durable: Durable, count: usize) -> (Vec<Entry>, u64) {
             let inputs = one_range::fills::<N>(SEED, count, ARRAY_LEN);
-            (one_range::entries::<N>(files, &inputs, ARRAY_LEN), one_range::model::<N>(&inputs, ARRAY_LEN))
+            let entries = match durable {
+                Durable::PageCache => one_range::entries::<N>,
+                Durable::Adr => one_range::entries_adr::<N>,
+            };
+            (entries(files, &inputs, ARRAY_LEN), one_range::model::<N>(&inputs, ARRAY_LEN))
         }
         match self {
-            Workload::DebitCredit => {
+            Workload::DebitCredit | Workload::DebitCreditHot => {
                 let scale = Scale::default();
-                let inputs = debit_credit::transfers(scale, SEED, count);
-                (debit_credit::entries(files, &inputs, scale), debit_credit::model(scale, &inputs))
+                let inputs = match self {
+                    Workload::DebitCredit => debit_credit::transfers(scale, SEED, count),
+                    _ => debit_credit::hot_transfers(scale, SEED, count, HOT_ACCOUNTS),
+                };
+                let entries = match durable {
+                    Durable::PageCache => debit_credit::entries,
+                    Durable::Adr => debit_credit::entries_adr,
+                };
+                (entries(files, &inputs, scale), debit_credit::model(scale, &inputs))
             }
-            Workload::Range8 => range::<1>(files, count),
-            Workload::Range64 => range::<8>(files, count),
-            Workload::Range512 => range::<64>(files, count),
-            Workload::Range4k => range::<512>(files, count),
-            Workload::Range64k => range::<8192>(files, count),
-            Workload::Range1m => range::<131_072>(files, count),
+            Workload::Range8 => range::<1>(files, durable, count),
+            Workload::Range64 => range::<8>(files, durable, count),
+            Workload::Range512 => range::<64>(files, durable, count),
+            Workload::Range4k => range::<512>(files, durable, count),
+            Workload::Range64k => range::<8192>(files, durable, count),
+            Workload::Range1m => range::<131_072>(files, durable, count),
             Workload::AllocFree | Workload::AllocFreePopulated => {
                 let inputs = heap::values(SEED, count);
                 let has_population = self == Workload::AllocFreePopulated;
-                (heap::entries(files, &inputs, has_population), heap::model(&inputs))
+                let entries = heap::entries(files, &inputs, durable.domain(), has_population);
+                (entries, heap::model(&inputs))
             }
         }
     }
 
-    fn entry(self, files: &Files, count: usize, name: &str) -> (Entry, u64) {
-        let (entries, digest) = self.entries(files, count);
+    fn entry(self, files: &Files, durable: Durable, count: usize, name: &str) -> (Entry, u64) {
+        let (entries, digest) = self.entries(files, durable, count);
         let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
         let entry = entries.into_iter().find(|entry| entry.name == name);
         (entry.unwrap_or_else(|| panic!("{name} is none of {names:?}")), digest)
@@ -148,22 +187,22 @@ impl Workload {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { command, dir } = Arguments::parse();
+    let Arguments { command, dir, domain } = Arguments::parse();
     match command {
-        Action::Compare { quick, json } => {
-            let report = compare(&dir, quick)?;
+        Action::Compare { quick, only, json } => {
+            let report = compare(&dir, quick, &only)?;
             print!("{}", report.text());
             if let Some(path) = json {
                 std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
             }
         }
         Action::Run { workload, engine: None, .. } => {
-            let (entries, _) = workload.entries(&Files::new(&dir)?, 1);
+            let (entries, _) = workload.entries(&Files::new(&dir)?, domain, 1);
             entries.iter().for_each(|entry| println!("{}", entry.name));
         }
         Action::Run { workload, engine: Some(engine), count, time } => {
             race::pin();
-            let (entry, digest) = workload.entry(&Files::new(&dir)?, count, &engine);
+            let (entry, digest) = workload.entry(&Files::new(&dir)?, domain, count, &engine);
             let mut runner = entry.make();
             let nanos = race::thread_nanos(|| runner.run(0..count));
             race::check(runner.as_ref(), digest);
@@ -173,7 +212,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Action::Silent { workload, engine, make_a_call: makes_a_call } => {
             let files = Files::new(&dir)?;
-            let (entry, _) = workload.entry(&files, 2 * SILENT_COUNT, &engine);
+            let (entry, _) = workload.entry(&files, domain, 2 * SILENT_COUNT, &engine);
             let mut runner = entry.make();
             drop((entry, files)); // The directory goes now: nobody can remove it later.
             runner.run(0..SILENT_COUNT);
@@ -189,65 +228,87 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn compare(dir: &Path, quick: bool) -> Result<Report, Box<dyn std::error::Error>> {
-    race::pin();
+fn compare(dir: &Path, quick: bool, only: &[Workload]) -> Result<Report, Box<dyn std::error::Error>> {
+    let processor = race::pin();
     let files = Files::new(dir)?;
-    let adr = files.region(1 << 20, Setting::forced(rio::Domain::Adr));
-    let machine = Machine::here(dir, adr.write_back().to_string());
+    let adr = files.region(1 << 20, Setting::forced(Domain::Adr));
+    let machine = Machine::here(dir, adr.write_back().to_string(), processor);
     drop(adr);
 
-    let races: Vec<_> = Workload::value_variants().iter().map(|&w| run_race(w, &files, quick)).collect();
-
-    let silent = [
-        (Workload::DebitCredit, "vista get_disjoint_mut"),
-        (Workload::DebitCredit, "vista get_mut"),
-        (Workload::DebitCredit, "vista get_disjoint_mut, ADR"),
-        (Workload::DebitCredit, "vista write, ADR"),
-        (Workload::Range8, "vista"),
-        (Workload::AllocFree, "vista, one transaction"),
-        (Workload::AllocFreePopulated, "vista, two transactions"),
-    ];
-    let silent: Vec<_> = silent
+    let mut report = Report { machine, ..Report::default() };
+    for durable in [Durable::PageCache, Durable::Adr] {
+        for &workload in Workload::value_variants() {
+            if only.is_empty() || only.contains(&workload) {
+                report.races.push(run_race(workload, durable, &files, quick));
+            }
+        }
+    }
+    if !only.is_empty() {
+        return Ok(report);
+    }
+    report.silent = SILENT
         .iter()
-        .map(|&(workload, engine)| {
-            eprintln!("without system calls: {}, {engine}", workload.title());
-            (format!("{}: {engine}", workload.title()), is_silent(dir, workload, engine, false))
+        .map(|&(workload, durable, engine)| {
+            let name = format!("{}; {}: {engine}", workload.title(), durable.domain());
+            eprintln!("without system calls: {name}");
+            (name, is_silent(dir, workload, durable, engine, false))
         })
         .collect();
-    assert!(!is_silent(dir, Workload::Range8, "vista", true), "a system call that is not caught");
+    let (workload, durable, engine) = SILENT[0];
+    assert!(!is_silent(dir, workload, durable, engine, true), "a system call that is not caught");
 
-    let mut openings = Vec::new();
     for mib in [16, 256, 1024, 4096] {
         eprintln!("opening: {mib} MiB");
         let kill = |path: &Path| run_until_killed(&["die".as_ref(), path.as_os_str()]);
-        openings.push(opening::measure(&files.path(), mib << 20, if quick { 5 } else { 25 }, kill)?);
+        let times = if quick { 5 } else { 25 };
+        report.openings.push(opening::measure(&files.path(), mib << 20, times, kill)?);
     }
     eprintln!("fragmentation");
-    let phases = fragmentation::measure(&files.path(), if quick { 16 << 20 } else { 64 << 20 })?;
-
-    let mut report = Report { machine, races, silent, openings, phases, aims: Vec::new() };
+    report.phases = fragmentation::measure(&files.path(), if quick { 16 << 20 } else { 64 << 20 })?;
     report.aims = aims(&report);
     Ok(report)
 }
 
-fn run_race(workload: Workload, files: &Files, quick: bool) -> Race {
-    eprintln!("race: {}", workload.title());
+fn run_race(workload: Workload, durable: Durable, files: &Files, quick: bool) -> Race {
+    let (title, domain) = (workload.title(), durable.domain());
+    eprintln!("race: {title}; {domain}");
     let plan = if quick {
         Plan { rounds: 7, warm_up: 2, per_round: workload.per_round() / 4 }
     } else {
         Plan { rounds: 31, warm_up: 3, per_round: workload.per_round() }
     };
-    let (entries, digest) = workload.entries(files, plan.input_count());
+    let (entries, digest) = workload.entries(files, durable, plan.input_count());
     let results = race(&entries, plan, digest);
-    Race { workload: workload.title().to_owned(), per_round: plan.per_round, rounds: plan.rounds, results }
+    Race {
+        workload: title.to_owned(),
+        domain: domain.to_string(),
+        per_round: plan.per_round,
+        rounds: plan.rounds,
+        results,
+    }
 }
 
+/// What is shown to run without a system call.
+const SILENT: [(Workload, Durable, &str); 9] = [
+    (Workload::DebitCredit, Durable::PageCache, "vista get_disjoint_mut"),
+    (Workload::DebitCredit, Durable::PageCache, "vista get_mut"),
+    (Workload::DebitCredit, Durable::PageCache, "vista write"),
+    (Workload::DebitCredit, Durable::Adr, "vista get_disjoint_mut"),
+    (Workload::DebitCredit, Durable::Adr, "vista write"),
+    (Workload::Range8, Durable::PageCache, "vista"),
+    (Workload::Range4k, Durable::PageCache, "vista"),
+    (Workload::AllocFree, Durable::PageCache, "vista, one transaction"),
+    (Workload::AllocFreePopulated, Durable::PageCache, "vista, two transactions"),
+];
+
 /// Runs this program again without the right to make a system call; whether it lives to say so.
-fn is_silent(dir: &Path, workload: Workload, engine: &str, makes_a_call: bool) -> bool {
+fn is_silent(dir: &Path, workload: Workload, durable: Durable, engine: &str, makes_a_call: bool) -> bool {
+    fn word(value: impl ValueEnum) -> String {
+        value.to_possible_value().expect("a value that can be given").get_name().to_owned()
+    }
     let program = std::env::current_exe().expect("the path of this program");
     let mut command = Command::new(program);
-    let name = workload.to_possible_value().expect("a workload has a name");
-    command.args(["silent", name.get_name(), engine, "--dir"]).arg(dir);
+    command.args(["silent", &word(workload), engine, "--domain", &word(durable), "--dir"]).arg(dir);
     if makes_a_call {
         command.arg("--make-a-call");
     }
@@ -258,48 +319,44 @@ fn is_silent(dir: &Path, workload: Workload, engine: &str, makes_a_call: bool) -
 }
 
 fn aims(report: &Report) -> Vec<Aim> {
-    let race = |workload: Workload| {
-        let found = report.races.iter().find(|race| race.workload == workload.title());
-        found.expect("all workloads have been raced")
+    let race = |workload: Workload, durable: Durable| {
+        let domain = durable.domain().to_string();
+        let is_it = |race: &&Race| race.workload == workload.title() && race.domain == domain;
+        report.races.iter().find(is_it).expect("all workloads have been raced")
     };
-    let ratio_in = |workload, result: &str, bound: &str| {
-        let race = race(workload);
-        ratio(race.result(result), race.result(bound))
-    };
-    let aim = |what: &str, limit, found| Aim { what: what.to_owned(), limit, found };
     let mut aims = Vec::new();
-    for way in ["vista get_disjoint_mut", "vista get_mut"] {
-        let what = |bound| format!("debit-credit, {way}: times the {bound}");
-        let stores = ratio_in(Workload::DebitCredit, way, "bare stores");
-        aims.push(aim(&what("bare stores"), 2.0, stores));
-        let log = ratio_in(Workload::DebitCredit, way, "bare undo log");
-        aims.push(aim(&what("bare undo log"), 1.3, log));
+    let mut aim = |what: String, limit, found| aims.push(Aim { what, limit, found });
+    let mut times = |workload: Workload, durable: Durable, engine: &str, bound: &str, limit| {
+        let race = race(workload, durable);
+        let what = format!("{}; {}, {engine}: times the {bound}", race.workload, race.domain);
+        aim(what, limit, ratio(race.result(engine), race.result(bound)));
+    };
+    for workload in [Workload::DebitCredit, Workload::DebitCreditHot] {
+        for way in ["vista get_disjoint_mut", "vista get_mut"] {
+            times(workload, Durable::PageCache, way, "bare stores", 2.0);
+            times(workload, Durable::PageCache, way, "bare undo log", 1.3);
+        }
     }
-    let small = ratio_in(Workload::Range8, "vista", "bare stores");
-    aims.push(aim("one range of 8 B: times the bare store", 2.0, small));
-    for (engine, bound) in [
-        ("vista", "bare undo log"),
-        ("vista, log of 2 MiB", "bare undo log"),
-        ("vista, ADR, log of 2 MiB", "bare undo log, ADR"),
-    ] {
-        let found = ratio_in(Workload::Range64k, engine, bound);
-        aims.push(aim(&format!("one range of 64 KiB, {engine}: times the {bound}"), 1.2, found));
+    times(Workload::Range8, Durable::PageCache, "vista", "bare stores", 2.0);
+    times(Workload::Range64k, Durable::PageCache, "vista", "bare undo log", 1.2);
+    for way in ["vista get_disjoint_mut", "vista write"] {
+        times(Workload::DebitCredit, Durable::Adr, way, "bare undo log", 1.2);
     }
-    for way in ["vista get_disjoint_mut, ADR", "vista write, ADR"] {
-        let found = ratio_in(Workload::DebitCredit, way, "bare undo log, ADR");
-        aims.push(aim(&format!("debit-credit, {way}: times the bare undo log"), 1.2, found));
-        let fences = race(Workload::DebitCredit).result(way).costs.fences;
-        aims.push(aim(&format!("debit-credit, {way}: fences"), 3.0, fences));
+    times(Workload::Range64k, Durable::Adr, "vista", "bare undo log", 1.2);
+    for way in ["vista get_disjoint_mut", "vista write"] {
+        let fences = race(Workload::DebitCredit, Durable::Adr).result(way).costs.fences;
+        aim(format!("debit-credit, scale 5; ADR, {way}: fences"), 3.0, fences);
     }
-    let [shortest, .., longest] = &report.openings[..] else { return aims };
-    let empty = longest.empty.median / shortest.empty.median;
-    aims.push(aim("opening 4 GiB, empty log: times 16 MiB", 1.5, empty));
-    let in_flight = longest.in_flight.median / shortest.in_flight.median;
-    aims.push(aim("opening 4 GiB, 1 MiB in flight: times 16 MiB", 1.5, in_flight));
-    let steady = report.races.iter().flat_map(|race| &race.results);
-    let steady = steady.filter(|result| result.name.starts_with("vista"));
-    aims.push(aim("volatile allocations per transaction", 0.0, steady.map(|r| r.costs.allocations).sum()));
+    if let [shortest, .., longest] = &report.openings[..] {
+        let empty = longest.empty.median / shortest.empty.median;
+        aim("opening 4 GiB, empty log: times 16 MiB".to_owned(), 1.5, empty);
+        let in_flight = longest.in_flight.median / shortest.in_flight.median;
+        aim("opening 4 GiB, 1 MiB in flight: times 16 MiB".to_owned(), 1.5, in_flight);
+    }
+    let results = report.races.iter().flat_map(|race| &race.results);
+    let allocations = results.filter(|r| r.name.starts_with("vista")).map(|r| r.costs.allocations).sum();
+    aim("volatile allocations per transaction, all of vista's".to_owned(), 0.0, allocations);
     let loud = report.silent.iter().filter(|(_, is_silent)| !is_silent).count();
-    aims.push(aim("contenders that made a system call", 0.0, loud as f64));
+    aim("contenders that made a system call".to_owned(), 0.0, loud as f64);
     aims
 }

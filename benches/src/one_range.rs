@@ -200,25 +200,48 @@ impl<const N: usize> Recipe for VistaRecipe<N> {
 const SHORT_LOG: u64 = 65536;
 const LONG_LOG: u64 = 2 << 20;
 
-/// All engines of this workload, with ranges of `N` integers.
+/// The engines of this workload on the page cache, with ranges of `N` integers.
 pub fn entries<const N: usize>(files: &Files, inputs: &Arc<[Fill]>, array_len: usize) -> Vec<Entry> {
-    let (cached, adr) = (Setting::page_cache(), Setting::forced(Domain::Adr));
-    let vista = |name, log_len, setting| {
-        Entry::new(name, files, setting, inputs, VistaRecipe::<N> { array_len, log_len })
-    };
+    let cached = Setting::page_cache();
     let mut entries = vec![
         Entry::new("bare stores", files, cached, inputs, bare::<N, Nothing>(array_len)),
         Entry::new("bare undo log", files, cached, inputs, bare::<N, Undo>(array_len)),
-        vista("vista", SHORT_LOG, cached),
-        vista("vista, unprotected", SHORT_LOG, cached.unprotected()),
-        Entry::new("bare undo log, ADR", files, adr, inputs, bare::<N, Ordered>(array_len)),
-        vista("vista, ADR", SHORT_LOG, adr),
+        Entry::new("vista", files, cached, inputs, vista::<N>(array_len, SHORT_LOG)),
+        Entry::new(
+            "vista, unprotected",
+            files,
+            cached.unprotected(),
+            inputs,
+            vista::<N>(array_len, SHORT_LOG),
+        ),
     ];
-    if N as u64 * 8 + 4096 > SHORT_LOG {
-        entries.insert(4, vista("vista, log of 2 MiB", LONG_LOG, cached));
-        entries.push(vista("vista, ADR, log of 2 MiB", LONG_LOG, adr));
+    if outgrows_the_log(N) {
+        entries.push(Entry::new("vista, long log", files, cached, inputs, vista::<N>(array_len, LONG_LOG)));
     }
     entries
+}
+
+/// The engines of this workload with the write-backs and fences of ADR.
+pub fn entries_adr<const N: usize>(files: &Files, inputs: &Arc<[Fill]>, array_len: usize) -> Vec<Entry> {
+    let (cached, adr) = (Setting::page_cache(), Setting::forced(Domain::Adr));
+    let mut entries = vec![
+        Entry::new("bare stores", files, cached, inputs, bare::<N, Nothing>(array_len)),
+        Entry::new("bare undo log", files, adr, inputs, bare::<N, Ordered>(array_len)),
+        Entry::new("vista", files, adr, inputs, vista::<N>(array_len, SHORT_LOG)),
+    ];
+    if outgrows_the_log(N) {
+        entries.push(Entry::new("vista, long log", files, adr, inputs, vista::<N>(array_len, LONG_LOG)));
+    }
+    entries
+}
+
+/// Whether a range of so many integers goes on in an extent of the log, if the log has its default length.
+fn outgrows_the_log(words: usize) -> bool {
+    words as u64 * 8 + 4096 > SHORT_LOG
+}
+
+fn vista<const N: usize>(array_len: usize, log_len: u64) -> VistaRecipe<N> {
+    VistaRecipe { array_len, log_len }
 }
 
 fn bare<const N: usize, L>(array_len: usize) -> BareRecipe<N, L> {

@@ -10,7 +10,7 @@ use crate::opening::Opening;
 use crate::race::{Result, ratio};
 
 /// All that a comparison has found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Where.
     pub machine: Machine,
@@ -31,6 +31,8 @@ pub struct Report {
 pub struct Race {
     /// Name of the workload.
     pub workload: String,
+    /// What a store needs to be durable.
+    pub domain: String,
     /// Transactions of each contender in a round, and rounds.
     pub per_round: usize,
     /// Rounds that were timed.
@@ -77,6 +79,9 @@ impl Report {
             text.push_str(&race_table(race));
             text.push('\n');
         }
+        if self.aims.is_empty() {
+            return text; // The races alone were asked for.
+        }
         text.push_str(&opening_table(&self.openings));
         text.push('\n');
         text.push_str(&phase_table(&self.phases));
@@ -120,12 +125,11 @@ fn rule(column: usize, width: usize) -> String {
     if column == 0 { "-".repeat(width) } else { format!("{}:", "-".repeat(width - 1)) }
 }
 
-/// The bounds of a contender: those of its domain.
+/// What a contender is of its bounds.
 fn bounds(race: &Race, result: &Result) -> [Option<f64>; 2] {
     let of = |name: &str| race.results.iter().find(|bound| bound.name == name);
-    let log = if result.name.contains("ADR") { "bare undo log, ADR" } else { "bare undo log" };
     let stores = of("bare stores").or_else(|| of("malloc and free"));
-    [stores, of(log)].map(|bound| bound.map(|bound| ratio(result, bound)))
+    [stores, of("bare undo log")].map(|bound| bound.map(|bound| ratio(result, bound)))
 }
 
 fn race_table(race: &Race) -> String {
@@ -161,8 +165,8 @@ fn race_table(race: &Race) -> String {
         "allocations",
     ];
     let title = format!(
-        "{}: one transaction, {} of them a round, {} rounds\n\n",
-        race.workload, race.per_round, race.rounds
+        "{}; {}: nanoseconds per transaction, {} of them a round, {} rounds\n\n",
+        race.workload, race.domain, race.per_round, race.rounds
     );
     title + &table(&header, &rows)
 }
