@@ -19,6 +19,8 @@ pub(crate) struct Core<M> {
     pub(crate) heap: Heap,
     /// The root's bytes; none before the root is known.
     pub(crate) root: Place<u8>,
+    /// A number that no other segment has, so that their savepoints are told apart.
+    pub(crate) identity: u64,
     /// Savepoints made since the segment was opened.
     pub(crate) savepoint_count: u64,
     /// A rollback failed: nothing may be lent any more.

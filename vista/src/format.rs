@@ -2,6 +2,7 @@
 //!
 //! Start at [`create`] and [`open`].
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::offset_of;
 use std::sync::Arc;
 
@@ -16,9 +17,9 @@ use crate::layout::{
     CLASS_LISTS, FORMAT_VERSION, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader, MEDIUM_LEN_MAX, META_PAGES,
     PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET, SegmentHeader, ZONES_MAX,
 };
-use crate::seal::{chain_seed, seal, unseal, zone_check};
+use crate::seal::{record_seed, seal, unseal, zone_check};
 use crate::seen::Seen;
-use crate::space::{Place, Room, Space, Window};
+use crate::space::{Place, Room, Space, Window, Word};
 use crate::undo::{Log, RECORDS_START};
 use crate::{Error, Layout, Persistent, Recovery, layout_of};
 
@@ -113,7 +114,8 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     check_header(&header, &name)?;
     check_medium_len(space.medium(), &name, header.log_len)?;
     let mut core = new_core(space.into_medium(), name, &header)?;
-    core.log.sequence = core.space.load(core.log.sequence_word);
+    core.log.sequence = core.space.load_word(core.log.sequence_word);
+    core.log.seed = record_seed(core.log.sequence);
     load_zones(&mut core)?;
     guard(&mut core, &header)?;
     Ok(core)
@@ -192,7 +194,7 @@ fn store_heap_page<M: Medium>(core: &mut Core<M>) {
         .chain((0..RUN_LISTS).map(|list| core.heap.run_head(list)))
         .chain([core.heap.zone_count()]);
     for word in words.collect::<Vec<_>>() {
-        core.space.store_word(word, seal(0, word.offset()));
+        core.space.store_word(Word::of(word), seal(0, word.offset()));
     }
 }
 
@@ -240,20 +242,22 @@ fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Res
     let window = |start, end| Window::new(&space, start, end).expect("the geometry was checked");
     let first = window(RECORDS_START, log_end);
     let log = Log {
-        state: place(&space, LOG_OFFSET + offset_of!(LogHeader, state) as u64)?,
-        sequence_word: place(&space, LOG_OFFSET + offset_of!(LogHeader, sequence) as u64)?,
-        batch_word: place(&space, LOG_OFFSET + offset_of!(LogHeader, batch) as u64)?,
+        state: Word::of(place(&space, LOG_OFFSET + offset_of!(LogHeader, state) as u64)?),
+        sequence_word: Word::of(place(&space, LOG_OFFSET + offset_of!(LogHeader, sequence) as u64)?),
+        batch_word: Word::of(place(&space, LOG_OFFSET + offset_of!(LogHeader, batch) as u64)?),
         first,
         first_room: Room::of(first),
         room: Room::of(first),
         sequence: 0,
-        check: chain_seed(0),
+        seed: record_seed(0),
         is_ordered,
         seen: Seen::new(),
     };
     let heap = Heap::new(window(header.meta_offset, header.meta_offset + META_PAGES * PAGE_LEN));
     let root = heap.nothing();
-    Ok(Core { space, name, log, heap, root, savepoint_count: 0, is_poisoned: false })
+    // Random keys of the standard library, new ones each time: unlike a counter they need no state of ours.
+    let identity = RandomState::new().build_hasher().finish();
+    Ok(Core { space, name, log, heap, root, identity, savepoint_count: 0, is_poisoned: false })
 }
 
 /// The place of a structure of the fixed geometry.

@@ -16,7 +16,7 @@ use crate::layout::{
     PAGE_LEN, PAGE_SHIFT, PAGE_SLAB, PageDescriptor, RUN_LISTS, ZONES_MAX, ZoneEntry,
 };
 use crate::seal::{descriptor_check, seal, unseal, zone_check};
-use crate::space::{Place, Space, Window};
+use crate::space::{Place, Space, Window, Word};
 
 /// Free runs that are looked at in a list before a longer run is split instead.
 const FIT_STEPS: usize = 16;
@@ -165,6 +165,10 @@ impl Heap {
 
     pub(crate) fn extent_count(&self) -> usize {
         self.extents.len()
+    }
+
+    pub(crate) fn extent(&self, index: usize) -> Option<Window> {
+        self.extents.get(index).map(|extent| extent.window)
     }
 
     pub(crate) fn extents_len(&self) -> u64 {
@@ -713,7 +717,7 @@ impl<M: Medium> Core<M> {
         self.space.medium().flush(place.offset(), place.len());
         self.space.medium().fence(); // Orders: the zone's entry, then the count that makes it valid.
         let count = self.heap.zone_count();
-        self.space.publish(count, seal(index as u64 + 1, count.offset()));
+        self.space.publish(Word::of(count), seal(index as u64 + 1, count.offset()));
         self.space.medium().flush(count.offset(), 8);
         self.space.medium().fence(); // Orders: the zone, then whatever a log says about it.
         Ok(index)

@@ -9,6 +9,9 @@ use crate::error::Result;
 use crate::layout::PAGE_LEN;
 use crate::{Error, Persistent, Segment, Transaction};
 
+/// A transaction whose log is longer than this is rare, and does without: its log goes on in the free space.
+const LOG_LEN_DEFAULT_MAX: u64 = 1 << 20;
+
 /// How a segment is created or opened. What is not said has a sensible default; only creating needs a
 /// [`size`](SegmentOptions::size).
 ///
@@ -65,8 +68,8 @@ impl SegmentOptions {
         self
     }
 
-    /// Length of the log's first extent in a new segment, in bytes: whole pages. By default 64 KiB, or a page in
-    /// segments below 1 MiB. A transaction may be larger: its log then goes on in the free space.
+    /// Length of the log's first extent in a new segment, in bytes: whole pages. By default a 64th of the segment,
+    /// between a page and 1 MiB. A transaction may be larger: its log then goes on in the free space.
     pub fn log_len(mut self, bytes: u64) -> Self {
         self.log_len = Some(bytes);
         self
@@ -192,8 +195,8 @@ impl SegmentOptions {
     }
 
     fn log_len_or_default(&self) -> u64 {
-        let is_small = self.size.is_none_or(|size| size < 1 << 20);
-        self.log_len.unwrap_or(if is_small { PAGE_LEN } else { 16 * PAGE_LEN })
+        let share = self.size.unwrap_or(0) / 64 / PAGE_LEN * PAGE_LEN;
+        self.log_len.unwrap_or(share.clamp(PAGE_LEN, LOG_LEN_DEFAULT_MAX))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Which ranges this transaction has logged already: a small table that may forget, and never claims too much.
 //!
-//! Logging eight bytes costs little more than asking, so a short transaction asks only whether a range is the one
-//! logged last or lies in a block that is new; a longer one asks the table too, so that a loop over a few ranges does
-//! not fill the log. Entries are numbered; those below the floor (of older transactions, or
+//! Logging eight bytes costs little more than asking, so a short transaction asks only whether a range lies in a
+//! block that is new or, for more than [`SMALL_LEN`], is the one logged last; a longer one asks the table too, so that
+//! a loop over a few ranges does not fill the log. Entries are numbered; those below the floor (of older transactions, or
 //! from before a savepoint) do not count.
 
+/// Ranges up to this length are not worth a look at the last one.
+const SMALL_LEN: u64 = 16;
 /// Ranges remembered by their start.
 const SLOTS: usize = 64;
 /// Fresh blocks remembered.
@@ -52,7 +54,8 @@ impl Seen {
     /// are logged again, which is harmless: the oldest before-image wins.
     #[inline(always)]
     pub(crate) fn covers(&self, offset: u64, len: u64) -> bool {
-        (self.last.0 == offset && len <= self.last.1) || (self.asks_tables && self.is_in_tables(offset, len))
+        (len > SMALL_LEN && self.last.0 == offset && len <= self.last.1)
+            || (self.asks_tables && self.is_in_tables(offset, len))
     }
 
     /// Whether nothing but the last range is remembered.
@@ -64,7 +67,9 @@ impl Seen {
     /// Notes a range that is logged.
     #[inline(always)]
     pub(crate) fn note(&mut self, offset: u64, len: u64, is_short: bool) {
-        self.last = (offset, len);
+        if len > SMALL_LEN {
+            self.last = (offset, len);
+        }
         if !is_short {
             self.note_in_table(offset, len);
         }
@@ -111,13 +116,13 @@ mod tests {
     #[test]
     fn covers_what_was_noted_since_the_floor() {
         let mut seen = Seen::new();
-        seen.note(64, 16, true);
-        assert!(seen.covers(64, 16) && seen.covers(64, 8));
-        assert!(!seen.covers(64, 17) && !seen.covers(72, 8));
+        seen.note(64, 32, true);
+        assert!(seen.covers(64, 32) && seen.covers(64, 24));
+        assert!(!seen.covers(64, 33) && !seen.covers(72, 24));
         seen.note_fresh(4096, 100);
         assert!(seen.covers(4100, 96) && !seen.covers(4100, 97));
         seen.raise_floor();
-        assert!(!seen.covers(64, 8) && !seen.covers(4096, 1));
+        assert!(!seen.covers(64, 32) && !seen.covers(4096, 1));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use bytemuck::Pod;
 use rio::Medium;
 
-use crate::seal::{Digest, digest_word};
+use crate::seal::{Digest, LONG_LEN, LongDigest, digest_long, digest_word};
 
 /// A range of the medium that holds `count` values of `T`, in bounds and aligned.
 ///
@@ -84,6 +84,25 @@ impl Place<u8> {
     pub(crate) fn part(self, from: u64, len: u64) -> Self {
         assert!(from <= self.count, "a part begins inside its place");
         Place { offset: self.offset + from, count: len.min(self.count - from), of: PhantomData }
+    }
+}
+
+/// One aligned word of the medium: a place that need not be asked for its length.
+#[derive(Clone, Copy)]
+pub(crate) struct Word {
+    offset: u64,
+}
+
+impl Word {
+    /// The first word of a place.
+    pub(crate) fn of(place: Place<u64>) -> Self {
+        assert!(place.count > 0, "a word takes eight bytes");
+        Word { offset: place.offset }
+    }
+
+    #[inline(always)]
+    fn place(self) -> Place<u64> {
+        Place { offset: self.offset, count: 1, of: PhantomData }
     }
 }
 
@@ -161,6 +180,11 @@ impl Room {
     #[inline(always)]
     pub(crate) fn next(self) -> u64 {
         self.next
+    }
+
+    /// The offset behind it.
+    pub(crate) fn end(self) -> u64 {
+        self.end
     }
 
     /// Bytes left.
@@ -246,8 +270,14 @@ impl<M: Medium> Space<M> {
 
     /// Stores one word.
     #[inline(always)]
-    pub(crate) fn store_word(&mut self, place: Place<u64>, word: u64) {
-        self.store_bytes(place.bytes(), &word.to_le_bytes());
+    pub(crate) fn store_word(&mut self, at: Word, word: u64) {
+        self.store_bytes(at.place().bytes(), &word.to_le_bytes());
+    }
+
+    /// Loads one word.
+    #[inline(always)]
+    pub(crate) fn load_word(&self, at: Word) -> u64 {
+        self.load(at.place())
     }
 
     /// Stores bytes at the start of a place through a shared space.
@@ -276,7 +306,8 @@ impl<M: Medium> Space<M> {
     /// One aligned 8-byte store that the compiler neither splits, drops nor moves: everything before it in the
     /// program is stored before, everything behind it after. (The processor's order is the domain's affair.)
     #[inline(always)]
-    pub(crate) fn publish(&mut self, place: Place<u64>, word: u64) {
+    pub(crate) fn publish(&mut self, at: Word, word: u64) {
+        let place = at.place();
         let to = self.at(self.medium.write_base(), place).cast_mut();
         compiler_fence(Ordering::SeqCst);
         // SAFETY: the place lies inside the writable view, aligned, and `&mut self` is alone.
@@ -290,6 +321,11 @@ impl<M: Medium> Space<M> {
     #[inline(always)]
     pub(crate) fn copy_image(&mut self, from: Place<u8>, to: Place<u64>) -> u64 {
         assert!(to.count == from.count.div_ceil(8), "an image fits its room");
+        if from.count >= LONG_LEN as u64 {
+            let digest = self.copy_long_image(from, to);
+            self.medium.stored(to.offset, to.len());
+            return digest;
+        }
         let source = self.at(self.medium.write_base(), from);
         let target = self.at(self.medium.write_base(), to).cast_mut();
         let digest = copy_words(source, target, from.count as usize);
@@ -303,6 +339,9 @@ impl<M: Medium> Space<M> {
         if let Ok(word) = bytes.try_into() {
             return digest_word(u64::from_le_bytes(word));
         }
+        if bytes.len() >= LONG_LEN {
+            return digest_long(bytes);
+        }
         let mut digest = Digest::new();
         for pair in bytes.chunks(16) {
             let mut words = [0; 16];
@@ -310,6 +349,24 @@ impl<M: Medium> Space<M> {
             let [a, b]: [u64; 2] = bytemuck::cast(words);
             digest.pair(a, b);
         }
+        digest.sum()
+    }
+
+    /// As [`copy_image`](Space::copy_image), for what is long enough that a call of its own is worth it.
+    #[inline(never)]
+    fn copy_long_image(&mut self, from: Place<u8>, to: Place<u64>) -> u64 {
+        let source = self.at(self.medium.write_base(), from);
+        let target = self.at(self.medium.write_base(), to).cast_mut();
+        let line_count = from.count as usize / LINE;
+        let mut digest = LongDigest::new();
+        copy_lines(source.cast(), target.cast(), line_count, &mut digest);
+        let (rest, room) = (from.part((line_count * LINE) as u64, LINE as u64), to.bytes());
+        let mut tail = [0u8; LINE];
+        let tail_len = rest.count as usize;
+        tail[..tail_len].copy_from_slice(self.read_inside(rest));
+        digest.add_rest(&tail[..tail_len]);
+        let padded_len = tail_len.next_multiple_of(8);
+        self.store_bytes(room.part((line_count * LINE) as u64, padded_len as u64), &tail[..padded_len]);
         digest.sum()
     }
 
@@ -329,6 +386,84 @@ impl<M: Medium> Space<M> {
         // SAFETY: a place lies inside the medium, whose view is one mapping.
         unsafe { base.cast::<u8>().add(place.offset as usize) }.cast()
     }
+}
+
+const LINE: usize = 64;
+
+/// Copies whole lines and digests them, with the widest registers that the processor has.
+fn copy_lines(source: *const [u64; 8], target: *mut [u64; 8], count: usize, digest: &mut LongDigest) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has what the function was compiled for.
+            return unsafe { copy_lines_avx512(source, target, count, digest) };
+        }
+        if std::is_x86_feature_detected!("avx2") {
+            // SAFETY: as above.
+            return unsafe { copy_lines_avx2(source, target, count, digest) };
+        }
+    }
+    copy_lines_here(source, target, count, digest);
+}
+
+/// The loop of [`copy_lines_here`] in wide registers: left to itself the compiler takes the lanes apart.
+#[cfg(target_arch = "x86_64")]
+macro_rules! copy_lines_wide {
+    ($name:ident, $feature:literal, [$register:ident; $per_line:literal], $add:ident) => {
+        #[target_feature(enable = $feature)]
+        fn $name(source: *const [u64; 8], target: *mut [u64; 8], count: usize, digest: &mut LongDigest) {
+            use std::arch::x86_64::{$add, $register};
+            type Line = [$register; $per_line];
+            let mut lanes = digest.lanes();
+            let [mut sums, mut sums_of_sums] = [lanes.sums, lanes.sums_of_sums].map(|words| {
+                // SAFETY: eight words, of any value, are a line of registers.
+                unsafe { std::mem::transmute::<[u64; 8], Line>(words) }
+            });
+            for i in 0..count {
+                // SAFETY: line `i` lies inside the source.
+                let at = unsafe { source.add(i) };
+                // SAFETY: as above; any bytes are words, and need not be aligned.
+                let words = unsafe { at.cast::<Line>().read_unaligned() };
+                // SAFETY: line `i` lies inside the target.
+                let to = unsafe { target.add(i) };
+                // SAFETY: as above; the target is the log's room, which nobody else holds.
+                unsafe { to.cast::<Line>().write_unaligned(words) };
+                for part in 0..$per_line {
+                    sums[part] = $add(sums[part], words[part]);
+                    sums_of_sums[part] = $add(sums_of_sums[part], sums[part]);
+                }
+            }
+            [lanes.sums, lanes.sums_of_sums] = [sums, sums_of_sums].map(|line| {
+                // SAFETY: a line of registers is eight words.
+                unsafe { std::mem::transmute::<Line, [u64; 8]>(line) }
+            });
+            digest.set_lanes(lanes);
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+copy_lines_wide!(copy_lines_avx512, "avx512f", [__m512i; 1], _mm512_add_epi64);
+#[cfg(target_arch = "x86_64")]
+copy_lines_wide!(copy_lines_avx2, "avx2", [__m256i; 2], _mm256_add_epi64);
+
+/// The loop of [`copy_lines`], compiled for whatever calls it. Source and target hold `count` lines, and need not be
+/// aligned; only [`Space::copy_long_image`] comes here.
+#[inline(always)]
+fn copy_lines_here(source: *const [u64; 8], target: *mut [u64; 8], count: usize, digest: &mut LongDigest) {
+    let mut lanes = digest.lanes();
+    for i in 0..count {
+        // SAFETY: line `i` lies inside the source.
+        let at = unsafe { source.add(i) };
+        // SAFETY: as above; any bytes are words, and need not be aligned.
+        let words = unsafe { at.read_unaligned() };
+        // SAFETY: line `i` lies inside the target.
+        let to = unsafe { target.add(i) };
+        // SAFETY: as above; the target is the log's room, which nobody else holds.
+        unsafe { to.write_unaligned(words) };
+        lanes.add(words);
+    }
+    digest.set_lanes(lanes);
 }
 
 /// Copies `len` bytes, word by word with the last one filled up by zeroes, and digests them.

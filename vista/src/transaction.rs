@@ -40,6 +40,7 @@ pub struct Transaction<'s, R: Persistent, M: Medium = Region> {
 #[derive(Clone, Copy)]
 pub struct Savepoint {
     mark: Mark,
+    segment: u64,
     transaction: u64,
     number: u64,
 }
@@ -319,7 +320,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         core.savepoint_count += 1;
         let number = core.savepoint_count;
         let mark = core.log_savepoint(batch, number)?;
-        Ok(Savepoint { mark, transaction: core.log.sequence, number })
+        Ok(Savepoint { mark, segment: core.identity, transaction: core.log.sequence, number })
     }
 
     /// Undoes everything since the savepoint, which can be used again. Savepoints made after it are gone.
@@ -328,20 +329,23 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// [`Error::StaleSavepoint`] if it is not of this transaction or gone; nothing has changed then.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
         let (core, batch) = self.parts();
-        if savepoint.transaction != core.log.sequence || !core.is_in_log(&savepoint.mark) {
+        let is_ours = (savepoint.segment, savepoint.transaction) == (core.identity, core.log.sequence);
+        if !is_ours || !core.is_in_log(&savepoint.mark, savepoint.number) {
             return Err(Error::StaleSavepoint { segment: core.name.clone() });
         }
         core.roll_back_to(batch, &savepoint.mark)
     }
 
-    /// Runs a nested transaction: if the closure returns `Err`, what it changed is undone and the outer transaction
-    /// goes on. A panic rolls everything back.
+    /// Runs a nested transaction: if the closure returns `Err` or panics, what it changed is undone. After an `Err`, or
+    /// if the panic is caught inside of it, the outer transaction goes on.
     ///
     /// # Errors
     /// What the closure returns, or an error of the savepoint.
     pub fn nested<T, E: From<Error>>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let savepoint = self.savepoint()?;
-        let result = f(self);
+        let nested = Nested { tx: self, savepoint };
+        let result = f(nested.tx);
+        std::mem::forget(nested); // It ended without a panic.
         if result.is_err() {
             self.rollback_to(&savepoint)?;
         }
@@ -384,6 +388,19 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     #[inline(always)]
     fn lend_one<T: Persistent>(&mut self, place: Place<T>) -> Result<&mut T> {
         Ok(&mut self.lend(place)?[0])
+    }
+}
+
+/// Undoes a nested transaction that panicked.
+struct Nested<'t, 's, R: Persistent, M: Medium> {
+    tx: &'t mut Transaction<'s, R, M>,
+    savepoint: Savepoint,
+}
+
+impl<R: Persistent, M: Medium> Drop for Nested<'_, '_, R, M> {
+    fn drop(&mut self) {
+        // An error has poisoned the segment, or the savepoint was rolled back over, and everything since with it.
+        let _ = self.tx.rollback_to(&self.savepoint);
     }
 }
 
@@ -468,7 +485,8 @@ macro_rules! pointers {
                 let (core, batch) = tx.parts();
                 let places = ($(core.follow(self.$index)?,)+);
                 let word_count = 0 $(+ record_words(places.$index.bytes()))+;
-                let is_quick = !core.log.is_ordered && core.log.seen.has_empty_tables();
+                let has_bytes = true $(&& places.$index.len() > 0)+;
+                let is_quick = has_bytes && !core.log.is_ordered && core.log.seen.has_empty_tables();
                 if is_quick && core.log_small(word_count, |records, space| {
                     $(records.image(space, places.$index.bytes());)+
                 }) {

@@ -12,9 +12,9 @@ use crate::layout::{
     KIND_FRESH, KIND_IMAGE, KIND_LINK, KIND_SAVEPOINT, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, PAYLOAD_LEN_MAX,
     RECORD_LEN_BITS, RECORD_LOW_BITS, RecordFooter,
 };
-use crate::seal::{chain_seed, digest_word, record_check, seal, tail_state};
+use crate::seal::{digest_word, record_check, record_seed, seal, tail_state};
 use crate::seen::Seen;
-use crate::space::{Place, Room, Space, Window};
+use crate::space::{Place, Room, Space, Window, Word};
 use rio::{LINE_LEN, Medium};
 
 /// Offset of the first record of every transaction.
@@ -29,9 +29,9 @@ const CHUNK_LEN_MIN: u64 = 256;
 
 /// The volatile side of the log: where it ends, and what need not be logged again.
 pub(crate) struct Log {
-    pub(crate) state: Place<u64>,
-    pub(crate) sequence_word: Place<u64>,
-    pub(crate) batch_word: Place<u64>,
+    pub(crate) state: Word,
+    pub(crate) sequence_word: Word,
+    pub(crate) batch_word: Word,
     /// The first extent's records.
     pub(crate) first: Window,
     pub(crate) first_room: Room,
@@ -39,8 +39,8 @@ pub(crate) struct Log {
     pub(crate) room: Room,
     /// Number of the transaction.
     pub(crate) sequence: u64,
-    /// Check of the record before the tail.
-    pub(crate) check: u64,
+    /// What the checks of this transaction's records build on.
+    pub(crate) seed: u64,
     /// Whether order needs fences of the processor: records are then fenced in batches.
     pub(crate) is_ordered: bool,
     pub(crate) seen: Seen,
@@ -68,20 +68,22 @@ pub(crate) struct Record {
     pub(crate) payload: Place<u8>,
     /// The tail of the log before this record.
     pub(crate) before: u64,
-    pub(crate) check: u64,
+    check: u64,
+    place: u64,
     target_word: u64,
 }
 
-/// Records that are being appended: the rest of the room taken for them, and the check of the last one.
+/// Records that are being appended: the rest of the room taken for them.
 pub(crate) struct Records {
     room: Place<u64>,
-    check: u64,
+    seed: u64,
 }
 
 impl Records {
-    /// Appends the before-image of a range.
+    /// Appends the before-image of a range, which has bytes.
     #[inline(always)]
     pub(crate) fn image<M: Medium>(&mut self, space: &mut Space<M>, range: Place<u8>) {
+        debug_assert!(range.len() > 0, "a record without bytes would be taken for a damaged one");
         let (payload, rest) = self.room.split(range.len().div_ceil(8));
         let digest = space.copy_image(range, payload);
         self.finish(space, rest, target_word(range.offset(), KIND_IMAGE, range.len()), digest);
@@ -90,15 +92,15 @@ impl Records {
     /// Appends a record of one word.
     fn word<M: Medium>(&mut self, space: &mut Space<M>, target: u64, kind: u64, word: u64) {
         let (payload, rest) = self.room.split(1);
-        space.store_word(payload, word);
+        space.store_word(Word::of(payload), word);
         self.finish(space, rest, target_word(target, kind, 8), digest_word(word));
     }
 
     #[inline(always)]
     fn finish<M: Medium>(&mut self, space: &mut Space<M>, rest: Place<u64>, target: u64, digest: u64) {
         let (footer, rest) = rest.split(FOOTER_LEN / 8);
-        self.check = record_check(self.check, target, digest);
-        let footer_bytes = RecordFooter { target, check: self.check };
+        let check = record_check(self.seed, self.room.offset(), target, digest);
+        let footer_bytes = RecordFooter { target, check };
         space.store_bytes(footer.bytes(), bytemuck::bytes_of(&footer_bytes));
         self.room = rest;
     }
@@ -114,7 +116,6 @@ pub(crate) fn record_words(range: Place<u8>) -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Mark {
     pub(crate) tail: u64,
-    check: u64,
     room: Room,
     extent_count: usize,
     waiting: Waiting,
@@ -134,7 +135,7 @@ impl<M: Medium> Core<M> {
         let log = &mut self.log;
         log.sequence = log.sequence.wrapping_add(1);
         log.room = log.first_room;
-        log.check = chain_seed(log.sequence);
+        log.seed = record_seed(log.sequence);
         log.seen.raise_floor();
         if log.is_ordered {
             batch.clear();
@@ -150,7 +151,8 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn log_range(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
         let (offset, len) = (range.offset(), range.len());
-        if self.log.seen.covers(offset, len) {
+        // What has no bytes has no before-image; for most callers the length is a constant.
+        if len == 0 || self.log.seen.covers(offset, len) {
             return Ok(());
         }
         if self.log.is_ordered
@@ -174,10 +176,9 @@ impl<M: Medium> Core<M> {
             return false;
         }
         let Some(room) = self.log.room.take(word_count) else { return false };
-        let mut records = Records { room, check: self.log.check };
+        let mut records = Records { room, seed: self.log.seed };
         append(&mut records, &mut self.space);
-        self.log.check = records.check;
-        self.space.publish(self.log.state, tail_state(self.log.tail(), records.check, false));
+        self.space.publish(self.log.state, tail_state(self.log.tail(), false, self.log.sequence));
         true
     }
 
@@ -210,8 +211,7 @@ impl<M: Medium> Core<M> {
         Ok(())
     }
 
-    /// Marks a savepoint in the log. Its number makes the check chain unlike any other, so that a savepoint that
-    /// was rolled back over is never taken for one that stands in its place.
+    /// Marks a savepoint in the log, by a number that no other savepoint has.
     pub(crate) fn log_savepoint(&mut self, batch: &mut Batch, number: u64) -> Result<Mark> {
         self.settle(batch);
         self.log_word(batch, 0, KIND_SAVEPOINT, number)?;
@@ -219,11 +219,24 @@ impl<M: Medium> Core<M> {
         Ok(self.mark(batch))
     }
 
-    /// Whether a mark made behind a savepoint's record is still a position of this log.
-    pub(crate) fn is_in_log(&self, mark: &Mark) -> bool {
-        let is_before = (mark.extent_count, mark.tail) <= (self.heap.extent_count(), self.log.tail());
-        let check = self.log_window(mark.tail).and_then(|window| window.place(mark.tail - 8, 1));
-        is_before && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
+    /// Whether the record of this savepoint still stands in the log, right before its mark. The walk back from the tail
+    /// comes by every position; bytes that merely look like that record may stand anywhere behind it.
+    pub(crate) fn is_in_log(&self, mark: &Mark, number: u64) -> bool {
+        let mut tail = self.log.tail();
+        let mut left = self.space.medium().len() / FOOTER_LEN;
+        while tail != mark.tail {
+            let (Ok(record), Some(fewer)) = (self.record_before(tail), left.checked_sub(1)) else {
+                return false;
+            };
+            (tail, left) = (record.before, fewer);
+        }
+        // A mark brings its room along, which is to be of this log.
+        let room_end = match mark.extent_count.checked_sub(1) {
+            None => Some(self.log.first.end()),
+            Some(last) => self.heap.extent(last).map(Window::end),
+        };
+        let is_it = |record: Record| record.kind == KIND_SAVEPOINT && self.payload_word(&record) == number;
+        room_end == Some(mark.room.end()) && self.record_before(tail).is_ok_and(is_it)
     }
 
     fn log_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) -> Result<()> {
@@ -251,11 +264,10 @@ impl<M: Medium> Core<M> {
             self.open_batch(batch, self.log.tail());
         }
         let room = self.log.room.take(word_count).expect("room for a record");
-        let mut records = Records { room, check: self.log.check };
+        let mut records = Records { room, seed: self.log.seed };
         append(&mut records, &mut self.space);
-        let log = &mut self.log;
-        log.check = records.check;
-        self.space.publish(log.state, tail_state(log.tail(), log.check, log.is_ordered));
+        let log = &self.log;
+        self.space.publish(log.state, tail_state(log.tail(), log.is_ordered, log.sequence));
     }
 
     /// Notes on the medium up to where the records are fenced, before one is appended that is not.
@@ -333,14 +345,8 @@ impl<M: Medium> Core<M> {
     /// A position in the log, to roll back to.
     #[inline]
     pub(crate) fn mark(&self, batch: &Batch) -> Mark {
-        let Log { check, room, .. } = self.log;
-        Mark {
-            tail: room.next(),
-            check,
-            room,
-            extent_count: self.heap.extent_count(),
-            waiting: batch.waiting(),
-        }
+        let Log { room, .. } = self.log;
+        Mark { tail: room.next(), room, extent_count: self.heap.extent_count(), waiting: batch.waiting() }
     }
 
     /// Undoes everything since a mark of this transaction, which goes on from there.
@@ -348,8 +354,12 @@ impl<M: Medium> Core<M> {
         self.fence_records(batch);
         batch.forget_since(mark.waiting);
         if self.log.tail() != mark.tail {
-            self.undo(self.log.tail(), mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+            let tail = self.log.tail();
+            self.undo(tail, mark.tail).inspect_err(|_| self.is_poisoned = true)?;
             self.cut_log(mark);
+            if self.log.is_ordered {
+                self.strike_out(tail, mark.tail)?;
+            }
             self.heap.release_extents(mark.extent_count);
         }
         Ok(())
@@ -358,10 +368,10 @@ impl<M: Medium> Core<M> {
     /// The one store that cuts the log back to a mark, after what came behind it was undone.
     fn cut_log(&mut self, mark: &Mark) {
         let log = &mut self.log;
-        (log.check, log.room) = (mark.check, mark.room);
+        log.room = mark.room;
         let tail = mark.tail;
         let state =
-            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, mark.check, log.is_ordered) };
+            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, log.is_ordered, log.sequence) };
         if log.is_ordered {
             // All that is left in the log is fenced: no batch is open at the cut.
             self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));
@@ -372,6 +382,22 @@ impl<M: Medium> Core<M> {
             self.space.medium().fence(); // Orders: the cut, then the records that take the place behind it.
         }
         self.log.seen.raise_floor();
+    }
+
+    /// Makes the records behind a cut invalid. They have the number of this transaction, and if a batch that takes their
+    /// place is torn, they must not show through and be taken for its records.
+    fn strike_out(&mut self, tail: u64, until: u64) -> Result<()> {
+        let mut tail = tail;
+        while tail != until {
+            let record = self.record_before(tail)?;
+            let check = self.log_window(tail).and_then(|window| window.place(tail - 8, 1));
+            let check = check.expect("a record that was just read ends with its check");
+            self.space.store_word(Word::of(check), 0);
+            self.space.medium().flush(tail - 8, 8);
+            tail = record.before;
+        }
+        self.space.medium().fence(); // Orders: the records struck out, then those that take their place.
+        Ok(())
     }
 
     /// Copies before-images back, newest first, from `tail` to `until`. The log itself stays as it is, so that it
@@ -404,13 +430,7 @@ impl<M: Medium> Core<M> {
         while tail != until {
             let record = self.record_before(tail)?;
             let digest = self.space.digest(record.payload);
-            let before = if record.before == RECORDS_START {
-                chain_seed(self.log.sequence)
-            } else {
-                let word = self.log_window(record.before).and_then(|w| w.place(record.before - 8, 1));
-                self.space.load(word.ok_or_else(|| self.damaged_log(tail, record.before))?)
-            };
-            if record.check != record_check(before, record.target_word, digest) {
+            if record.check != record_check(self.log.seed, record.place, record.target_word, digest) {
                 return Err(self.damaged_record(tail - 8, record.check));
             }
             if record.kind == KIND_IMAGE {
@@ -437,7 +457,7 @@ impl<M: Medium> Core<M> {
         let shapeless = || self.damaged_record(footer.offset(), target_word);
         let place = footer.offset().checked_sub(len.next_multiple_of(8)).ok_or_else(shapeless)?;
         let payload = window.place(place, len).ok_or_else(shapeless)?;
-        let mut record = Record { kind, target, payload, before: place, check, target_word };
+        let mut record = Record { kind, target, payload, before: place, check, place, target_word };
         match kind {
             KIND_IMAGE if len > 0 => {}
             KIND_FRESH if len == 8 => {}
