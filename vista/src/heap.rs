@@ -20,6 +20,8 @@ use crate::space::{Place, Space, Window, Word};
 
 /// Free runs that are looked at in a list before a longer run is split instead.
 const FIT_STEPS: usize = 16;
+/// More stores to the metadata than any step makes.
+const STEP_STORES_MAX: usize = 32;
 /// A zone that is added on demand has at least this length, and a quarter of the segment's.
 const ZONE_LEN_MIN: u64 = 256 * 1024;
 
@@ -54,6 +56,11 @@ pub(crate) struct Heap {
     pub(crate) meta: Window,
     pub(crate) zones: Vec<Zone>,
     extents: Vec<Extent>,
+    /// What the metadata held before each store of the step that is being done.
+    step: Vec<(Place<u8>, [u8; DESCRIPTOR_LEN as usize])>,
+    /// Whether a step is being done, in which the log may not grow, and whether it had to.
+    pub(crate) is_in_step: bool,
+    pub(crate) is_log_full: bool,
     /// The pages of the largest zone, below the log's extents: where most pointers lead.
     fast: Window,
 }
@@ -74,7 +81,7 @@ pub(crate) const fn class_for(size: u64, align: u64) -> Option<usize> {
     let mut class = 0;
     while class < CLASS_COUNT {
         let len = CLASSES[class] as u64;
-        if len >= size && len % align == 0 {
+        if len >= size && len.is_multiple_of(align) {
             return Some(class);
         }
         class += 1;
@@ -109,7 +116,15 @@ fn zone_pages(len: u64) -> u64 {
 impl Heap {
     pub(crate) fn new(meta: Window) -> Self {
         // Room for as many extents as a log can have: each is at least twice the log before it, or fills a gap.
-        Heap { meta, zones: Vec::new(), extents: Vec::with_capacity(64), fast: Window::EMPTY }
+        Heap {
+            meta,
+            zones: Vec::new(),
+            extents: Vec::with_capacity(64),
+            step: Vec::with_capacity(STEP_STORES_MAX),
+            is_in_step: false,
+            is_log_full: false,
+            fast: Window::EMPTY,
+        }
     }
 
     /// The place of `count` values of user data.
@@ -263,18 +278,58 @@ impl<M: Medium> Core<M> {
     }
 
     /// Does a step of several stores wholly or not at all: if it fails, what it did is undone.
+    ///
+    /// The log alone cannot do that, for a range that was logged before the step is not logged again in it. So the
+    /// step keeps what it overwrites, in volatile memory: after a crash the whole transaction is rolled back anyway.
+    ///
+    /// Nor may the log grow in a step, for it would take an extent from lists that are just being changed: the pages
+    /// that the step is about to hand out, say. If the log is full, the step is undone, the log grows, and the step is
+    /// done again.
     fn wholly<T>(
         &mut self,
         batch: &mut Batch,
-        step: impl FnOnce(&mut Self, &mut Batch) -> Result<T>,
+        step: impl Fn(&mut Self, &mut Batch) -> Result<T>,
     ) -> Result<T> {
-        let mark = self.mark(batch);
-        match step(self, batch) {
-            Ok(done) => Ok(done),
-            Err(error) => {
+        let mut may_retry = true;
+        loop {
+            let mark = self.mark(batch);
+            (self.heap.is_in_step, self.heap.is_log_full) = (true, false);
+            let result = step(self, batch);
+            self.heap.is_in_step = false;
+            if result.is_err() {
                 self.roll_back_to(batch, &mark)?;
-                Err(error)
             }
+            self.heap.step.clear();
+            if !self.heap.is_log_full || !may_retry {
+                return result;
+            }
+            self.extend_log(batch, STEP_STORES_MAX as u64 * DESCRIPTOR_LEN)?;
+            may_retry = false;
+        }
+    }
+
+    /// Stores to the metadata in a step.
+    #[inline]
+    fn write_in_step(&mut self, batch: &mut Batch, place: Place<u8>, bytes: &[u8]) -> Result<()> {
+        self.settle_for(batch, place);
+        let mut before = [0; DESCRIPTOR_LEN as usize];
+        let old = self.space.read_inside(place);
+        before[..old.len()].copy_from_slice(old);
+        self.heap.step.push((place, before));
+        self.write(batch, place, bytes)
+    }
+
+    /// Takes back what a step has stored, newest first. The records of all its ranges are fenced.
+    pub(crate) fn undo_step(&mut self) {
+        if self.heap.step.is_empty() {
+            return;
+        }
+        for (place, before) in self.heap.step.drain(..).rev() {
+            self.space.store_bytes(place, &before[..place.len() as usize]);
+            self.space.medium().flush(place.offset(), place.len());
+        }
+        if self.log.is_ordered {
+            self.space.medium().fence(); // Orders: the restored metadata, then the store that cuts the log.
         }
     }
 
@@ -295,6 +350,7 @@ impl<M: Medium> Core<M> {
         };
         let zone = self.heap.zone_at(offset).expect("a block lies in a zone");
         let place = zone.pages.place(offset, size).expect("a block lies in its zone");
+        self.heap.is_in_step = false; // The lists agree again, and the log may take what is left.
         if is_used {
             self.log_range(batch, place)?;
             if self.log.is_ordered {
@@ -320,7 +376,7 @@ impl<M: Medium> Core<M> {
                 let in_page = offset & (PAGE_LEN - 1);
                 let len = u64::from(CLASSES[class]);
                 let index = (in_page / len) as u32;
-                if in_page % len != 0 || index >= blocks_per_page(class) {
+                if !in_page.is_multiple_of(len) || index >= blocks_per_page(class) {
                     return Err(foreign("the inside of a block"));
                 }
                 if descriptor.bitmap[index as usize / 64] >> (index % 64) & 1 == 0 {
@@ -695,11 +751,11 @@ impl<M: Medium> Core<M> {
         if least > len {
             let step = ZONE_LEN_MIN.max(len / 4).next_multiple_of(PAGE_LEN);
             let roomy = start.saturating_add(step).min(max_len / PAGE_LEN * PAGE_LEN).max(least);
-            let grown = self.space.medium_mut().grow(roomy);
-            if let Err(error) = grown {
-                if roomy == least || self.space.medium_mut().grow(least).is_err() {
-                    return Err(error.into());
-                }
+            let medium = self.space.medium_mut();
+            if let Err(error) = medium.grow(roomy)
+                && (roomy == least || medium.grow(least).is_err())
+            {
+                return Err(error.into());
             }
         }
         let page_count = zone_pages(self.space.medium().len() - start).min(u64::from(u32::MAX) - 1);
@@ -740,7 +796,7 @@ impl<M: Medium> Core<M> {
 
     fn set_zone_top(&mut self, batch: &mut Batch, zone: usize, pages: u64) -> Result<()> {
         let top = self.heap.zones[zone].top;
-        self.write(batch, top.bytes(), &seal(pages, top.offset()).to_le_bytes())
+        self.write_in_step(batch, top.bytes(), &seal(pages, top.offset()).to_le_bytes())
     }
 
     pub(crate) fn list_head(&self, batch: &mut Batch, head: Place<u64>) -> Result<u64> {
@@ -750,7 +806,7 @@ impl<M: Medium> Core<M> {
     }
 
     fn set_list_head(&mut self, batch: &mut Batch, head: Place<u64>, page: u64) -> Result<()> {
-        self.write(batch, head.bytes(), &seal(page, head.offset()).to_le_bytes())
+        self.write_in_step(batch, head.bytes(), &seal(page, head.offset()).to_le_bytes())
     }
 
     fn descriptor_place(&self, page: u64) -> Result<Place<PageDescriptor>> {
@@ -782,7 +838,7 @@ impl<M: Medium> Core<M> {
             descriptor.check = descriptor_check(&descriptor, page);
         }
         let place = self.descriptor_place(page)?;
-        self.write(batch, place.bytes(), bytemuck::bytes_of(&descriptor))
+        self.write_in_step(batch, place.bytes(), bytemuck::bytes_of(&descriptor))
     }
 
     #[cold]

@@ -52,8 +52,7 @@ pub struct SegmentHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
 pub struct LogHeader {
-    /// [`LOG_EMPTY`], or the tail of the log as a [sealed](crate::seal) word: one store publishes a record, one
-    /// store commits.
+    /// [`LOG_EMPTY`], or the tail of the log as a sealed word: one store publishes a record, one store commits.
     pub state: u64,
     /// Number of the latest transaction; the seed of its records' checks.
     pub sequence: u64,
@@ -73,7 +72,7 @@ pub const LOG_RECORDS: u64 = size_of::<LogHeader>() as u64;
 pub struct RecordFooter {
     /// Target offset (44 bits), kind (2 bits), payload length in bytes (18 bits).
     pub target: u64,
-    /// Check of the payload, the target, the record's place and the check of the record before.
+    /// Check of the payload, the target, the record's place and the number of the transaction.
     pub check: u64,
 }
 
@@ -92,7 +91,7 @@ pub const RECORD_LOW_BITS: u32 = RECORD_LEN_BITS + 2;
 /// The longest payload of one record; longer ranges take several.
 pub const PAYLOAD_LEN_MAX: u64 = (1 << RECORD_LEN_BITS) - 8;
 
-/// What the root is: first page of the metadata. Changes only through the undo log.
+/// What the root is: first page of the metadata. Written when the segment is created.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -203,7 +202,7 @@ const _: () = {
     assert!(size_of::<HeapPage>() == PAGE_LEN as usize);
     assert!(size_of::<ZoneEntry>() * ZONES_MAX == PAGE_LEN as usize);
     assert!(size_of::<PageDescriptor>() == 64);
-    assert!(LOG_RECORDS % 8 == 0);
+    assert!(LOG_RECORDS.is_multiple_of(8));
 };
 
 /// The size classes of the heap: multiples of 16 that fill a page well.

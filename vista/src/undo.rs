@@ -53,10 +53,25 @@ impl Log {
         self.room.next()
     }
 
+    /// Takes the room for records of `word_count` words together, if the extent has it.
+    #[inline(always)]
+    pub(crate) fn take_room(&mut self, word_count: u64) -> Option<Records> {
+        if word_count > (PAYLOAD_LEN_MAX + FOOTER_LEN) / 8 {
+            return None;
+        }
+        self.room.take(word_count).map(|room| Records { room, seed: self.seed })
+    }
+
     /// Notes a range that is logged.
     #[inline(always)]
     pub(crate) fn note(&mut self, range: Place<u8>) {
-        self.seen.note(range.offset(), range.len(), self.tail() < RECORDS_START + SHORT_LEN);
+        self.seen.note(range.offset(), range.len(), self.is_short());
+    }
+
+    /// Whether the log is so short that what is logged twice does not matter.
+    #[inline(always)]
+    pub(crate) fn is_short(&self) -> bool {
+        self.tail() < RECORDS_START + SHORT_LEN
     }
 }
 
@@ -155,31 +170,22 @@ impl<M: Medium> Core<M> {
         if len == 0 || self.log.seen.covers(offset, len) {
             return Ok(());
         }
-        if self.log.is_ordered
-            || !self.log_small(record_words(range), |records, space| records.image(space, range))
+        if !self.log.is_ordered
+            && let Some(mut records) = self.log.take_room(record_words(range))
         {
-            return self.log_in_parts(batch, range);
+            records.image(&mut self.space, range);
+            self.publish_tail();
+            self.log.note(range);
+            return Ok(());
         }
-        self.log.note(range);
-        Ok(())
+        self.log_in_parts(batch, range)
     }
 
-    /// Appends records of `word_count` words together and publishes them by one store, if the extent has the room.
-    /// Not for an ordered domain.
+    /// Publishes what was appended, by one store.
     #[inline(always)]
-    pub(crate) fn log_small(
-        &mut self,
-        word_count: u64,
-        append: impl FnOnce(&mut Records, &mut Space<M>),
-    ) -> bool {
-        if word_count > PAYLOAD_LEN_MAX / 8 {
-            return false;
-        }
-        let Some(room) = self.log.room.take(word_count) else { return false };
-        let mut records = Records { room, seed: self.log.seed };
-        append(&mut records, &mut self.space);
-        self.space.publish(self.log.state, tail_state(self.log.tail(), false, self.log.sequence));
-        true
+    pub(crate) fn publish_tail(&mut self) {
+        let log = &self.log;
+        self.space.publish(log.state, tail_state(log.tail(), log.is_ordered, log.sequence));
     }
 
     /// The same for a range that is longer than a record may be, or than its extent has room for, and for all
@@ -195,7 +201,8 @@ impl<M: Medium> Core<M> {
                 continue;
             }
             let part = range.part(done, rest.min(room));
-            self.append(batch, record_words(part), |records, space| records.image(space, part));
+            self.take_batch_room(batch, record_words(part)).image(&mut self.space, part);
+            self.publish_tail();
             done += part.len();
         }
         self.log.note(range);
@@ -249,25 +256,16 @@ impl<M: Medium> Core<M> {
 
     /// Appends a record whose payload is one word. The caller has made sure of the room.
     fn append_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) {
-        self.append(batch, WORD_RECORD_LEN / 8, |records, space| records.word(space, target, kind, word));
+        self.take_batch_room(batch, WORD_RECORD_LEN / 8).word(&mut self.space, target, kind, word);
+        self.publish_tail();
     }
 
-    /// Appends one record and publishes it. The caller has made sure of the room.
-    fn append(
-        &mut self,
-        batch: &mut Batch,
-        word_count: u64,
-        append: impl FnOnce(&mut Records, &mut Space<M>),
-    ) {
-        let log = &mut self.log;
-        if log.is_ordered && !batch.is_unfenced {
+    /// Takes the room for one record, opening a batch in an ordered domain. The caller has made sure of the room.
+    fn take_batch_room(&mut self, batch: &mut Batch, word_count: u64) -> Records {
+        if self.log.is_ordered && !batch.is_unfenced {
             self.open_batch(batch, self.log.tail());
         }
-        let room = self.log.room.take(word_count).expect("room for a record");
-        let mut records = Records { room, seed: self.log.seed };
-        append(&mut records, &mut self.space);
-        let log = &self.log;
-        self.space.publish(log.state, tail_state(log.tail(), log.is_ordered, log.sequence));
+        self.log.take_room(word_count).expect("room for a record")
     }
 
     /// Notes on the medium up to where the records are fenced, before one is appended that is not.
@@ -280,7 +278,11 @@ impl<M: Medium> Core<M> {
     /// Takes an extent from the free space and links it behind the current one. The heap does not learn of it:
     /// the space stays free in its metadata, and is free again when the transaction ends, whatever ends it.
     #[cold]
-    fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+    pub(crate) fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+        if self.heap.is_in_step {
+            self.heap.is_log_full = true;
+            return Err(self.no_space(wanted));
+        }
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent =
@@ -353,9 +355,13 @@ impl<M: Medium> Core<M> {
     pub(crate) fn roll_back_to(&mut self, batch: &mut Batch, mark: &Mark) -> Result<()> {
         self.fence_records(batch);
         batch.forget_since(mark.waiting);
-        if self.log.tail() != mark.tail {
-            let tail = self.log.tail();
+        let tail = self.log.tail();
+        let has_records = tail != mark.tail;
+        if has_records {
             self.undo(tail, mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+        }
+        self.undo_step();
+        if has_records {
             self.cut_log(mark);
             if self.log.is_ordered {
                 self.strike_out(tail, mark.tail)?;

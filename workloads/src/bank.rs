@@ -63,7 +63,8 @@ impl Scale {
     /// A length in bytes that a segment needs to hold the bank: its tables, what the heap keeps for each of their
     /// pages, and a mebibyte for log, headers and guards.
     pub fn segment_bytes(self) -> u64 {
-        let record_count = u64::from(self.accounts() + self.tellers() + self.branches());
+        let counts = [self.accounts(), self.tellers(), self.branches()];
+        let record_count: u64 = counts.into_iter().map(u64::from).sum();
         let table_bytes = record_count * size_of::<Account>() as u64 + RING_LEN * size_of::<History>() as u64;
         table_bytes + table_bytes / 32 + (1 << 20)
     }
@@ -371,5 +372,40 @@ impl<'a> Tables<'a> {
         self.tellers[transfer.teller as usize].balance.add(transfer.delta);
         self.branches[transfer.branch as usize].balance.add(transfer.delta);
         self.history[(index % RING_LEN) as usize] = History::new(index, transfer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_is_what_the_definition_says() {
+        let scale = Scale::default();
+        assert_eq!((scale.accounts(), scale.tellers(), scale.branches()), (500_000, 50, 5));
+        assert_eq!((scale.branch_of_account(100_000), scale.branch_of_teller(49)), (1, 4));
+        assert_eq!((Scale::new(0), Scale::new(42_950)), (None, None));
+        let greatest = Scale::new(42_949).unwrap();
+        assert!(greatest.segment_bytes() > u64::from(greatest.accounts()) * 100);
+    }
+
+    #[test]
+    fn a_segment_of_the_length_given_holds_the_bank() {
+        for units in [1, 2, 5] {
+            let scale = Scale::new(units).unwrap();
+            let len = scale.segment_bytes();
+            let mut segment =
+                vista::SegmentOptions::new().size(len).max_len(len).anonymous::<Bank>().unwrap();
+            segment.transaction(|tx| Bank::create_in(tx, scale)).unwrap();
+            assert!(segment.stats().unwrap().len <= len.next_multiple_of(4096));
+        }
+    }
+
+    #[test]
+    fn amounts_wrap_rather_than_panic() {
+        let mut money = Money::new(i64::MAX);
+        money.add(1);
+        assert_eq!(money.get(), i64::MIN);
+        assert_eq!(Id::new(7).get(), 7);
     }
 }

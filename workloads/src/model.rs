@@ -154,6 +154,11 @@ impl Model {
         }
     }
 
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Number of transfers so far.
     pub fn count(&self) -> u64 {
         self.count
