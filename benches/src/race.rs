@@ -1,7 +1,7 @@
 //! The race: contenders side by side, in short rounds that take turns.
 //!
-//! All contenders of a workload are there at once. In each round every one of them runs the same inputs; the round begins
-//! with another contender each time, so that what disturbs the machine disturbs them alike. Time is the processor time of
+//! All contenders of a workload are there at once. In each round every one of them runs the same inputs, in an order drawn
+//! anew, so that what disturbs the machine disturbs them alike and nobody has always the same one before it. Time is the processor time of
 //! the one pinned thread. A contender's ratio to a bound is taken within each round before the median is. Start at
 //! [`race`].
 
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use crate::allocations;
-use crate::engine::{Entry, Runner};
+use crate::engine::{Entry, Random, Runner};
 
 /// How long a race is.
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +94,12 @@ pub fn ratio(result: &Result, bound: &Result) -> f64 {
 pub fn race(entries: &[Entry], plan: Plan, expected_digest: u64) -> Vec<Result> {
     let mut runners: Vec<_> = entries.iter().map(Entry::make).collect();
     let mut rounds = vec![Vec::new(); runners.len()];
+    let mut order: Vec<_> = (0..runners.len()).collect();
+    let mut random = Random::new(0x0DE2);
     for round in 0..plan.warm_up + plan.rounds {
         let inputs = round * plan.per_round..(round + 1) * plan.per_round;
-        for turn in 0..runners.len() {
-            let index = (round + turn) % runners.len();
+        shuffle(&mut order, &mut random);
+        for &index in &order {
             let nanos = thread_nanos(|| runners[index].run(inputs.clone()));
             if round >= plan.warm_up {
                 rounds[index].push(nanos / plan.per_round as f64);
@@ -116,6 +118,13 @@ pub fn race(entries: &[Entry], plan: Plan, expected_digest: u64) -> Vec<Result> 
             costs: count(entry, plan.per_round),
         })
         .collect()
+}
+
+/// Every order as likely (Fisher and Yates).
+fn shuffle(order: &mut [usize], random: &mut Random) {
+    for last in (1..order.len()).rev() {
+        order.swap(last, random.below(last as u64 + 1) as usize);
+    }
 }
 
 /// Counts what a transaction costs, after a warm-up of as many.
