@@ -9,7 +9,7 @@ use crate::Error;
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::heap::Heap;
-use crate::space::{Place, Space};
+use crate::space::{Place, Room, Space};
 use crate::undo::{Log, RECORDS_START};
 
 pub(crate) struct Core<M> {
@@ -67,7 +67,7 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn commit(&mut self, batch: &mut Batch) -> Result<()> {
         if self.log.tail() == RECORDS_START {
-            return Ok(());
+            return self.refuse_poisoned();
         }
         if self.log.is_ordered {
             self.settle(batch);
@@ -85,12 +85,27 @@ impl<M: Medium> Core<M> {
     pub(crate) fn abort(&mut self, batch: &mut Batch) -> Result<()> {
         batch.clear();
         if self.log.tail() == RECORDS_START {
-            return Ok(());
+            return self.refuse_poisoned();
         }
-        self.undo(self.log.tail(), RECORDS_START).inspect_err(|_| self.is_poisoned = true)?;
+        self.undo(self.log.tail(), RECORDS_START).inspect_err(|_| self.poison())?;
         self.empty_log();
         self.heap.release_extents(0);
         Ok(())
+    }
+
+    /// A rollback failed. The log stays in the medium as it is, and here it has no room and no record, so that every
+    /// call that needs it comes to [`refuse_poisoned`](Core::refuse_poisoned).
+    #[cold]
+    pub(crate) fn poison(&mut self) {
+        self.is_poisoned = true;
+        self.log.room = Room::none(RECORDS_START);
+        self.log.seen.raise_floor();
+    }
+
+    /// An error if a rollback failed before.
+    #[inline]
+    pub(crate) fn refuse_poisoned(&self) -> Result<()> {
+        if self.is_poisoned { Err(Error::Poisoned { segment: self.name.clone() }) } else { Ok(()) }
     }
 
     #[cold]

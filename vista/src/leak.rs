@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rio::Medium;
 
-use crate::Error;
 use crate::batch::Batch;
 use crate::core::Core;
 use crate::error::Result;
@@ -73,9 +72,7 @@ impl<M: Medium> Settled<M> {
         }
         // SAFETY: the mutex is held and `is_open` was true under it: see `Sync` above.
         let Inner { core, batch } = unsafe { &mut *self.inner.get() };
-        if core.is_poisoned {
-            return Err(Error::Poisoned { segment: core.name.clone() });
-        }
+        core.refuse_poisoned()?;
         core.abort(batch.get_mut())?;
         self.is_open.store(false, Ordering::Release);
         Ok(())

@@ -65,7 +65,9 @@ impl<M: Medium> Core<M> {
         let bad = |found| {
             self.damaged(LOG_OFFSET, "log: state", found, "the mark of an empty log, or a sealed tail")
         };
-        let (tail, is_ordered) = split_state(state, self.log.sequence).ok_or_else(|| bad(state))?;
+        let (tail, is_ordered) = split_state(state, self.log.sequence)
+            .filter(|&(tail, _)| tail != RECORDS_START) // A log without a record is marked as empty.
+            .ok_or_else(|| bad(state))?;
         if !is_ordered {
             return Ok(Some(InFlight { tail, whole_tail: tail }));
         }

@@ -176,6 +176,11 @@ impl Room {
         Room { next: window.start.next_multiple_of(8).min(window.end()), end: window.end() }
     }
 
+    /// No room at all, at an offset.
+    pub(crate) fn none(at: u64) -> Self {
+        Room { next: at, end: at }
+    }
+
     /// Offset of the next record.
     #[inline(always)]
     pub(crate) fn next(self) -> u64 {

@@ -442,6 +442,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// [`Error::StaleSavepoint`] if it is not of this transaction or gone; nothing has changed then.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
         let (core, batch) = self.parts();
+        core.refuse_poisoned()?;
         let is_ours = (savepoint.segment, savepoint.transaction) == (core.identity, core.log.sequence);
         if !is_ours || !core.is_in_log(&savepoint.mark, savepoint.number) {
             return Err(Error::StaleSavepoint { segment: core.name.clone() });

@@ -279,6 +279,7 @@ impl<M: Medium> Core<M> {
     /// the space stays free in its metadata, and is free again when the transaction ends, whatever ends it.
     #[cold]
     pub(crate) fn extend_log(&mut self, batch: &mut Batch, wanted: u64) -> Result<()> {
+        self.refuse_poisoned()?;
         if self.heap.is_in_step {
             self.heap.is_log_full = true;
             return Err(self.no_space(wanted));
@@ -358,7 +359,7 @@ impl<M: Medium> Core<M> {
         let tail = self.log.tail();
         let has_records = tail != mark.tail;
         if has_records {
-            self.undo(tail, mark.tail).inspect_err(|_| self.is_poisoned = true)?;
+            self.undo(tail, mark.tail).inspect_err(|_| self.poison())?;
         }
         self.undo_step();
         if has_records {
@@ -409,10 +410,14 @@ impl<M: Medium> Core<M> {
     /// Copies before-images back, newest first, from `tail` to `until`. The log itself stays as it is, so that it
     /// can be cut off and repeated. Nothing is copied unless every record on the way is whole.
     pub(crate) fn undo(&mut self, tail: u64, until: u64) -> Result<Undone> {
-        self.verify_log(tail, until)?;
+        let record_count = self.verify_log(tail, until)?;
         let mut undone = Undone::default();
         let mut tail = tail;
         while tail != until {
+            // In a forged file an image may lead into an extent of the log, and change the way.
+            if undone.record_count == record_count {
+                return Err(self.endless_log(tail));
+            }
             let record = self.record_before(tail)?;
             if record.kind == KIND_IMAGE {
                 let target = self.undo_target(&record)?;
@@ -429,9 +434,11 @@ impl<M: Medium> Core<M> {
         Ok(undone)
     }
 
-    /// Whether every record from `tail` to `until` is whole and leads to memory that a transaction may change.
-    pub(crate) fn verify_log(&self, tail: u64, until: u64) -> Result<()> {
+    /// Whether every record from `tail` to `until` is whole and leads to memory that a transaction may change. Returns
+    /// how many they are.
+    pub(crate) fn verify_log(&self, tail: u64, until: u64) -> Result<u64> {
         let mut tail = tail;
+        let mut record_count = 0;
         let mut left = self.space.medium().len();
         while tail != until {
             let record = self.record_before(tail)?;
@@ -445,9 +452,10 @@ impl<M: Medium> Core<M> {
             // Every step takes some bytes; a chain that takes more than there are runs in a circle.
             left =
                 left.checked_sub(record.payload.len() + FOOTER_LEN).ok_or_else(|| self.endless_log(tail))?;
+            record_count += 1;
             tail = record.before;
         }
-        Ok(())
+        Ok(record_count)
     }
 
     /// The record that ends at `tail`, its shape checked.

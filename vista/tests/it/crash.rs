@@ -1,0 +1,570 @@
+//! Every crash image of small transactions opens as the state before or the state after, and nothing else: those of
+//! the recovery, too, and of the recovery from that, as far as a budget goes.
+//!
+//! Two models. *Coherent*: a crash keeps every store made before it, as that of a process does. *ADR*: each line of
+//! 64 bytes keeps some first of its stores, at least those flushed before the last fence; small sets of lines are tried
+//! in all combinations, larger ones by seed. Start at [`explore`].
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use rio::Domain;
+use vista::layout::PAGE_LEN;
+use vista::{Error, PPtr, PSlice, Persistent, Segment, Transaction};
+
+use crate::support::{Content, SMALL, SplitMix, content, pages, sized};
+use crate::traced::{Event, Traced, apply, line_of};
+
+#[derive(Clone, Copy, Debug, PartialEq, Persistent)]
+#[repr(C)]
+struct Root {
+    words: [u64; 8],
+    small: PPtr<[u64; 8]>,
+    large: PSlice<u8>,
+    spare: [PPtr<[u64; 8]>; 5],
+}
+
+type Tx<'s> = Transaction<'s, Root, Traced>;
+type Step = fn(&mut Segment<Root, Traced>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Model {
+    Coherent,
+    Adr,
+}
+
+/// How many combinations of lines are tried in full at one point, and how many are sampled beyond.
+const COMBINATIONS_MAX: u64 = 128;
+const SAMPLES: u64 = 24;
+
+/// The images that a crash may leave, each with the number of events before the crash.
+fn images(model: Model, start: &[u8], events: &[Event], ends: &[usize], mut see: impl FnMut(usize, Vec<u8>)) {
+    let mut image = start.to_vec();
+    if model == Model::Coherent {
+        see(0, image.clone());
+        for (index, &event) in events.iter().enumerate() {
+            apply(&mut image, event);
+            if matches!(event, Event::Store { .. } | Event::Grow { .. }) || ends.contains(&(index + 1)) {
+                see(index + 1, image.clone());
+            }
+        }
+        return;
+    }
+    let mut random = SplitMix(events.len() as u64);
+    // Per line: its stores since the last of them that is durable, and how many of them are flushed.
+    let mut lines: std::collections::BTreeMap<u64, (Vec<Event>, usize)> = Default::default();
+    for (index, &event) in events.iter().enumerate() {
+        match event {
+            Event::Store { offset, .. } => lines.entry(line_of(offset)).or_default().0.push(event),
+            Event::Flush { offset, len } => {
+                for (_, (stores, flushed)) in lines.range_mut(line_of(offset)..=line_of(offset + len)) {
+                    *flushed = stores.len();
+                }
+            }
+            Event::Grow { .. } => apply(&mut image, event),
+            Event::Fence => {
+                combine(&image, &lines, &mut random, |torn| see(index, torn));
+                for (stores, flushed) in lines.values_mut() {
+                    stores.drain(..*flushed).for_each(|store| apply(&mut image, store));
+                    *flushed = 0;
+                }
+                lines.retain(|_, (stores, _)| !stores.is_empty());
+            }
+        }
+        if ends.contains(&(index + 1)) {
+            combine(&image, &lines, &mut random, |torn| see(index + 1, torn));
+        }
+    }
+    combine(&image, &lines, &mut random, |torn| see(events.len(), torn));
+}
+
+/// What may have become of the stores that wait in the lines.
+fn combine(
+    image: &[u8],
+    lines: &std::collections::BTreeMap<u64, (Vec<Event>, usize)>,
+    random: &mut SplitMix,
+    mut see: impl FnMut(Vec<u8>),
+) {
+    let lines: Vec<&[Event]> = lines.values().map(|(stores, _)| &stores[..]).collect();
+    let mut with = |kept: &dyn Fn(usize) -> usize| {
+        let mut torn = image.to_vec();
+        for (index, stores) in lines.iter().enumerate() {
+            stores[..kept(index)].iter().for_each(|&store| apply(&mut torn, store));
+        }
+        see(torn);
+    };
+    let product = lines.iter().try_fold(1u64, |n, line| n.checked_mul(line.len() as u64 + 1));
+    if let Some(product) = product.filter(|&n| n <= COMBINATIONS_MAX) {
+        for number in 0..product {
+            with(&|index| {
+                let below: u64 = lines[..index].iter().map(|line| line.len() as u64 + 1).product();
+                (number / below % (lines[index].len() as u64 + 1)) as usize
+            });
+        }
+        return;
+    }
+    with(&|_| 0);
+    with(&|index| lines[index].len());
+    for odd in 0..lines.len() {
+        with(&|index| if index == odd { 0 } else { lines[index].len() });
+        with(&|index| if index == odd { lines[index].len() } else { 0 });
+    }
+    for _ in 0..SAMPLES {
+        let kept: Vec<usize> =
+            lines.iter().map(|line| random.below(line.len() as u64 + 1) as usize).collect();
+        with(&|index| kept[index]);
+    }
+}
+
+/// Images met so far, and what each of them is opened as; both as hashes.
+struct Explorer {
+    model: Model,
+    domain: Domain,
+    seen: HashMap<u64, u64>,
+}
+
+impl Explorer {
+    /// Opens an image; what it holds then is also what every crash of this recovery leads to.
+    fn open(&mut self, image: &[u8], depth: usize, replay: &str) -> u64 {
+        let hash = hash_of(image);
+        if let Some(&known) = self.seen.get(&hash) {
+            return known;
+        }
+        let (medium, tape) = Traced::from_bytes(image, 0, self.domain);
+        let is_beyond = self.seen.len() > IMAGES_MAX && (depth < DEPTH || hash % 8 != 0);
+        let is_last = depth == 0 || is_beyond;
+        if !is_last {
+            tape.start_announced();
+        }
+        let segment =
+            Segment::<Root, Traced>::open_on(medium).unwrap_or_else(|error| panic!("{replay}: {error}"));
+        let reached = hash_of(&content(&segment));
+        self.seen.insert(hash, reached);
+        if is_last {
+            return reached;
+        }
+        let events = tape.stop();
+        images(self.model, image, &events, &[], |at, torn| {
+            let replay = format!("{replay}, recovery crashed at {at} of {}", events.len());
+            let again = self.open(&torn, depth - 1, &replay);
+            assert_eq!(again, reached, "{replay}: recovered to another state");
+        });
+        reached
+    }
+}
+
+/// Crashes of recoveries from crashes of recoveries: so many, and beyond so many images one in eight, not deeper.
+const DEPTH: usize = 6;
+const IMAGES_MAX: usize = 1500;
+
+fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Runs the steps, crashes them everywhere, and opens what is left. Returns the number of distinct images.
+fn explore(model: Model, name: &str, capacity: u64, setup: Step, steps: &[Step]) -> usize {
+    let domain = if model == Model::Coherent { Domain::PageCache } else { Domain::Adr };
+    let (mut segment, tape) = sized::<Root>(domain, SMALL, capacity);
+    setup(&mut segment);
+    let start = tape.bytes();
+    let mut states = vec![hash_of(&content(&segment))];
+    tape.start();
+    let mut ends = vec![0];
+    for step in steps {
+        step(&mut segment);
+        ends.push(tape.event_count());
+        states.push(hash_of(&content(&segment)));
+    }
+    let events = tape.stop();
+    let mut explorer = Explorer { model, domain, seen: HashMap::new() };
+    images(model, &start, &events, &ends, |at, image| {
+        let replay = format!("replay: {name}, {model:?}, crash at event {at} of {}", events.len());
+        let found = explorer.open(&image, DEPTH, &replay);
+        // Steps that had returned stand; the one in flight may.
+        let done = ends.partition_point(|&end| end <= at) - 1;
+        let allowed = if ends[done] == at { &states[done..=done] } else { &states[done..=done + 1] };
+        assert!(allowed.contains(&found), "{replay}: neither before nor after step {done}");
+    });
+    explorer.seen.len()
+}
+
+/// Both models; there is more than one image to each.
+fn check(name: &str, steps: &[Step]) {
+    check_with(name, SMALL, fill, steps);
+}
+
+fn check_with(name: &str, capacity: u64, setup: Step, steps: &[Step]) {
+    for model in [Model::Coherent, Model::Adr] {
+        let image_count = explore(model, name, capacity, setup, steps);
+        assert!(image_count > steps.len(), "{name}, {model:?}: {image_count} images");
+    }
+}
+
+fn commit(segment: &mut Segment<Root, Traced>, f: impl FnOnce(&mut Tx<'_>) -> Result<(), Error>) {
+    segment.transaction(f).unwrap();
+}
+
+/// Something of everything.
+fn fill(segment: &mut Segment<Root, Traced>) {
+    commit(segment, |tx| {
+        let small = tx.alloc([1u64; 8])?;
+        let large = tx.alloc_slice(&[2u8; 2056])?;
+        let mut spare = [PPtr::null(); 5];
+        for spare in &mut spare {
+            *spare = tx.alloc([3u64; 8])?;
+        }
+        *tx.root_mut()? = Root { words: [4; 8], small, large, spare };
+        Ok(())
+    });
+}
+
+fn word(tx: &Tx<'_>, index: u64) -> PPtr<u64> {
+    PPtr::from_offset(tx.root_ptr().offset() + 8 * index)
+}
+
+#[test]
+fn one_range() {
+    check(
+        "one_range",
+        &[
+            |s| commit(s, |tx| Ok(*tx.get_mut(word(tx, 0))? = 5)),
+            |s| commit(s, |tx| Ok(tx.root_mut()?.words = [6; 8])),
+        ],
+    );
+}
+
+#[test]
+fn many_ranges_and_repeated_ones() {
+    check(
+        "many_ranges",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    for index in [0, 3, 0, 5, 3, 0] {
+                        *tx.get_mut(word(tx, index))? += 10;
+                    }
+                    tx.root_mut()?.words[7] = 9;
+                    tx.root_mut()?.words[0] = 9;
+                    let start = tx.root_ptr().offset();
+                    tx.set_range(start + 3, 18)?.fill(1);
+                    tx.set_range(start + 3, 30)?.fill(2);
+                    Ok(())
+                })
+            },
+            |s| commit(s, |tx| Ok(*tx.get_mut(word(tx, 1))? = 7)),
+        ],
+    );
+}
+
+#[test]
+fn ranges_lent_together() {
+    check(
+        "ranges_lent_together",
+        &[|s| {
+            commit(s, |tx| {
+                let small = tx.root().small;
+                let (a, b, c) = tx.get_disjoint_mut((word(tx, 0), word(tx, 6), small))?;
+                (*a, *b, c[7]) = (20, 21, 22);
+                tx.set_ranges([(word(tx, 2).offset(), 16), (small.offset(), 24)])?;
+                *tx.get_mut(word(tx, 2))? = 23;
+                tx.get_mut(small)?[0] = 24;
+                Ok(())
+            })
+        }],
+    );
+}
+
+#[test]
+fn writes_that_wait_for_a_fence() {
+    check(
+        "writes",
+        &[|s| {
+            commit(s, |tx| {
+                for index in 0..6 {
+                    tx.write(word(tx, index), 30 + index)?;
+                }
+                assert_eq!(*tx.get(word(tx, 2))?, 32);
+                tx.write(word(tx, 2), 40)?;
+                tx.write(word(tx, 2), 41)?;
+                let small = tx.root().small;
+                tx.write(small, [42; 8])?;
+                assert_eq!(tx.replace(word(tx, 2), 43)?, 41);
+                Ok(())
+            })
+        }],
+    );
+}
+
+#[test]
+fn savepoints() {
+    check(
+        "savepoints",
+        &[|s| {
+            commit(s, |tx| {
+                tx.write(word(tx, 0), 50)?;
+                let first = tx.savepoint()?;
+                *tx.get_mut(word(tx, 0))? = 51;
+                tx.write(word(tx, 1), 52)?;
+                let new = tx.alloc([1u64; 8])?;
+                tx.savepoint()?;
+                tx.free(new)?;
+                tx.rollback_to(&first)?;
+                tx.write(word(tx, 2), 53)?;
+                let result = tx.nested(|tx| {
+                    tx.root_mut()?.words = [54; 8];
+                    let small = tx.root().small;
+                    tx.free(small)?;
+                    tx.alloc([55u64; 8])?;
+                    tx.get(PPtr::<u64>::null()).map(|_| ())
+                });
+                assert!(result.is_err());
+                *tx.get_mut(word(tx, 3))? = 56;
+                Ok(())
+            })
+        }],
+    );
+}
+
+#[test]
+fn aborts() {
+    check(
+        "aborts",
+        &[
+            |s| {
+                let mut tx = s.begin().unwrap();
+                tx.root_mut().unwrap().words = [60; 8];
+                let small = tx.root().small;
+                tx.free(small).unwrap();
+                let new = tx.alloc([61u64; 8]).unwrap();
+                tx.write(new, [62; 8]).unwrap();
+                tx.write(word(&tx, 1), 63).unwrap();
+                tx.abort().unwrap();
+            },
+            |s| commit(s, |tx| Ok(*tx.get_mut(word(tx, 1))? = 64)),
+        ],
+    );
+}
+
+#[test]
+fn allocations() {
+    check(
+        "allocations",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let small = tx.alloc([70u64; 8])?;
+                    let field = vista::field!(tx.root_ptr(), Root, small);
+                    tx.write(field, small)
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.alloc_slice(&[71u8; PAGE_LEN as usize])?;
+                    let other = tx.alloc([72u64; 32])?;
+                    tx.get_mut(other)?[3] = 73;
+                    tx.root_mut()?.large = large;
+                    Ok(())
+                })
+            },
+        ],
+    );
+}
+
+#[test]
+fn frees() {
+    check(
+        "frees",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let root = *tx.root();
+                    tx.free(root.spare[2])?;
+                    tx.free(root.small)
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.root().large;
+                    tx.free_slice(large)
+                })
+            },
+        ],
+    );
+}
+
+/// The dangerous case: what a transaction frees it may allocate again, yet must be able to bring back.
+#[test]
+fn frees_and_allocations_in_their_place() {
+    check(
+        "frees_and_allocations",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let root = *tx.root();
+                    tx.free(root.small)?;
+                    let small = tx.alloc([80u64; 8])?;
+                    tx.free_slice(root.large)?;
+                    let large = tx.alloc_slice(&[81u8; 2056])?;
+                    tx.write(small, [82; 8])?;
+                    tx.slice_mut(large)?[5] = 83;
+                    (tx.root_mut()?.small, tx.root_mut()?.large) = (small, large);
+                    Ok(())
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let root = *tx.root();
+                    let new = tx.alloc([84u64; 8])?;
+                    tx.free(new)?;
+                    let new = tx.alloc([85u64; 8])?;
+                    tx.free(root.small)?;
+                    tx.root_mut()?.small = new;
+                    Ok(())
+                })
+            },
+        ],
+    );
+}
+
+#[test]
+fn transactions_longer_than_their_log() {
+    check(
+        "longer",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let root = *tx.root();
+                    tx.slice_mut(root.large)?[1800..2000].fill(90);
+                    *tx.get_mut(word(tx, 0))? = 91;
+                    for index in 0..30 {
+                        tx.root_mut()?.words[index % 8] += 1;
+                        tx.savepoint()?;
+                    }
+                    Ok(())
+                })
+            },
+            |s| {
+                let mut tx = s.begin().unwrap();
+                let large = tx.root().large;
+                tx.slice_mut(large).unwrap()[2000..].fill(92);
+                let savepoint = tx.savepoint().unwrap();
+                tx.slice_mut(large).unwrap()[..100].fill(93);
+                tx.rollback_to(&savepoint).unwrap();
+                tx.write(word(&tx, 3), 94).unwrap();
+                tx.abort().unwrap();
+            },
+        ],
+    );
+}
+
+#[test]
+fn growth() {
+    check_with(
+        "growth",
+        SMALL + pages(70),
+        fill,
+        &[
+            |s| s.grow(1).unwrap(),
+            |s| {
+                commit(s, |tx| {
+                    // More than both zones have left in one piece.
+                    let large = tx.alloc_slice_zeroed::<u8>(PAGE_LEN as usize)?;
+                    tx.root_mut()?.large = large;
+                    Ok(())
+                })
+            },
+        ],
+    );
+    check_with(
+        "growth in a transaction",
+        SMALL + pages(100),
+        fill,
+        &[|s| {
+            commit(s, |tx| {
+                *tx.get_mut(word(tx, 0))? = 100;
+                let large = tx.alloc_slice_zeroed::<u8>(12 * PAGE_LEN as usize)?;
+                tx.slice_mut(large.slice(4000..4100).unwrap())?.fill(101);
+                tx.root_mut()?.large = large;
+                Ok(())
+            })
+        }],
+    );
+}
+
+/// A crash of a creation leaves nothing that opens, or the whole segment.
+#[test]
+fn creation() {
+    for model in [Model::Coherent, Model::Adr] {
+        let domain = if model == Model::Coherent { Domain::PageCache } else { Domain::Adr };
+        let (medium, tape) = Traced::new(SMALL, SMALL, domain);
+        let start = tape.bytes();
+        tape.start();
+        let segment = Segment::<Root, Traced>::create_on(medium, PAGE_LEN).unwrap();
+        let whole = content(&segment);
+        let events = tape.stop();
+        let (mut opened, mut refused) = (0, 0);
+        images(model, &start, &events, &[events.len()], |at, image| {
+            let (medium, _) = Traced::from_bytes(&image, 0, domain);
+            match Segment::<Root, Traced>::open_on(medium) {
+                Ok(segment) => {
+                    opened += 1;
+                    assert_eq!(content(&segment), whole, "{model:?}, crash at event {at}");
+                }
+                Err(Error::Damaged { .. }) => {
+                    refused += 1;
+                    assert!(at < events.len(), "{model:?}: created, and yet refused");
+                }
+                Err(other) => panic!("{model:?}, crash at event {at}: {other}"),
+            }
+        });
+        assert!(opened > 0 && refused > 0);
+    }
+}
+
+/// The explorer is seen to catch: a medium that loses what the library says of flushes is found out.
+#[test]
+fn a_library_that_would_not_flush_is_caught() {
+    let domain = Domain::Adr;
+    let (mut segment, tape) = sized::<Root>(domain, SMALL, SMALL);
+    fill(&mut segment);
+    let start = tape.bytes();
+    let states = [content(&segment), {
+        tape.start();
+        commit(&mut segment, |tx| {
+            let small = tx.root().small;
+            let (a, b) = tx.get_disjoint_mut((word(tx, 0), small))?;
+            (*a, b[0]) = (5, 5);
+            Ok(())
+        });
+        content(&segment)
+    }];
+    let events = tape.stop();
+    let broken = |drop: &dyn Fn(usize, Event) -> bool| {
+        let kept: Vec<Event> = events
+            .iter()
+            .enumerate()
+            .filter(|&(index, &event)| !drop(index, event))
+            .map(|(_, e)| *e)
+            .collect();
+        let mut bad = 0;
+        images(Model::Adr, &start, &kept, &[kept.len()], |at, image| {
+            let (medium, _) = Traced::from_bytes(&image, 0, domain);
+            let found = Segment::<Root, Traced>::open_on(medium).map(|segment| content(&segment)).ok();
+            let allowed = if at == kept.len() { &states[1..] } else { &states[..] };
+            bad += usize::from(!found.is_some_and(|found| allowed.contains(&found)));
+        });
+        bad
+    };
+    assert_eq!(broken(&|_, _| false), 0, "as it is");
+    let is_flush = |event| matches!(event, Event::Flush { .. });
+    for dropped in (0..events.len()).filter(|&index| is_flush(events[index])) {
+        assert!(broken(&|index, _| index == dropped) > 0, "without flush {dropped} of {events:?}");
+    }
+    let fences: Vec<_> = (0..events.len()).filter(|&index| events[index] == Event::Fence).collect();
+    assert_eq!(fences.len(), 3, "records; data; end of the transaction");
+    for dropped in fences {
+        assert!(broken(&|index, _| index == dropped) > 0, "without fence {dropped}");
+    }
+}

@@ -1,0 +1,19 @@
+//! What a segment promises, one file per promise. Most run on memory, where any bytes can be put in place of a
+//! file; what concerns the file itself runs on one.
+
+mod support; // media, models and other helpers
+mod traced; // a medium that tells what it was told
+mod forge; // the format's checks, written a second time
+mod exercise; // what is done with any bytes, here and by the fuzz targets
+
+mod opening; // create, open, reopen, close
+mod ending; // commit, abort, and all the ways to leave a transaction
+mod lending; // every call that reads or writes
+mod pointers; // no pointer leads where it should not
+mod savepoints; // positions to come back to
+mod large; // transactions longer than their log
+mod heap; // blocks against a model, through crashes
+mod crash; // every crash image of small transactions
+mod checker; // the check sees what it is for
+mod hostile; // any bytes at all
+mod view; // a wild store dies
