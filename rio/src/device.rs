@@ -111,7 +111,7 @@ impl Ground {
         let found = file.metadata().map_err(|source| Error::system(path, "fstat", source))?;
         if found.file_type().is_char_device() {
             let node = Node::Char(found.rdev());
-            let dax = Some(system.dax_device(node)?);
+            let dax = Some(system.dax_device(node, path)?);
             return Ok(Ground { backing: Backing::DevDax, power: system.power_domain(node), dax });
         }
         if !found.is_file() {
@@ -166,15 +166,15 @@ impl System {
         parse(&path, |text| Uuid::try_parse(text).ok())
     }
 
-    /// Size and alignment of a DAX character device, or an error if the device is none.
-    pub(crate) fn dax_device(&self, node: Node) -> Result<DaxDevice, Error> {
+    /// Size and alignment of a DAX character device, or an error if the device at this path is none.
+    pub(crate) fn dax_device(&self, node: Node, path: &Path) -> Result<DaxDevice, Error> {
         let dir = self.sys.join(node.path());
         let subsystem = dir.join("subsystem");
         let target =
             fs::canonicalize(&subsystem).map_err(|source| Error::system(&subsystem, "open", source))?;
         if !target.ends_with("dax") {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "the device is not a DAX device");
-            return Err(Error::system(&target, "open", source));
+            return Err(Error::system(path, "open", source));
         }
         let len = parse(&dir.join("size"), |text| text.parse().ok())?;
         // Kernels before 5.10 do not tell; 2 MiB is what they used for all but devices of whole gigabytes.
@@ -281,11 +281,17 @@ mod tests {
         let dax = node(Node::Char, 252, 3);
 
         let (_root, system) = machine(&[(&size, "4294967296\n"), (&align, "1073741824\n")], &links);
-        assert_eq!(system.dax_device(dax).unwrap(), DaxDevice { len: 4 << 30, align: 1 << 30 });
+        assert_eq!(
+            system.dax_device(dax, Path::new("/dev/dax")).unwrap(),
+            DaxDevice { len: 4 << 30, align: 1 << 30 }
+        );
         let (_root, system) = machine(&[(&size, "4294967296\n")], &links);
-        assert_eq!(system.dax_device(dax).unwrap(), DaxDevice { len: 4 << 30, align: 2 << 20 });
+        assert_eq!(
+            system.dax_device(dax, Path::new("/dev/dax")).unwrap(),
+            DaxDevice { len: 4 << 30, align: 2 << 20 }
+        );
         let (_root, system) = machine(&[(&size, "much\n")], &links);
-        assert!(system.dax_device(dax).is_err());
+        assert!(system.dax_device(dax, Path::new("/dev/dax")).is_err());
     }
 
     #[test]
@@ -294,8 +300,10 @@ mod tests {
         let subsystem = format!("{device}/subsystem");
         let links = [("sys/dev/char/1:3", device), (subsystem.as_str(), "sys/class/mem")];
         let (_root, system) = machine(&[], &links);
-        assert!(system.dax_device(node(Node::Char, 1, 3)).is_err());
-        assert!(system.dax_device(node(Node::Char, 1, 4)).is_err());
+        let path = Path::new("/dev/null");
+        let error = system.dax_device(node(Node::Char, 1, 3), path).unwrap_err();
+        assert!(error.to_string().starts_with("/dev/null: "), "{error}");
+        assert!(system.dax_device(node(Node::Char, 1, 4), path).is_err());
     }
 
     /// A machine with two regions that say these words, of which the first bears /dev/pmem0 (259:1) and the

@@ -9,46 +9,46 @@ use std::mem::{offset_of, size_of};
 use crate::HEADER_LEN;
 
 /// What a region begins with.
-pub(crate) const MAGIC: [u8; 8] = *b"RIO\x89REG\n";
+pub const MAGIC: [u8; 8] = *b"RIO\x89REG\n";
 
 /// Read with the wrong byte order it is another number.
-pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
+pub const BYTE_ORDER: u32 = 0x0102_0304;
 
 /// The version of these structures. A higher one is refused, never guessed at.
-pub(crate) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// Bytes from one copy of the header to the next: a copy of its own page cannot be torn by writing the other.
-pub(crate) const COPY_LEN: usize = 4096;
+pub const COPY_LEN: usize = 4096;
 
 /// One copy of the header.
 #[repr(C)]
-pub(crate) struct HeaderCopy {
+pub struct HeaderCopy {
     /// [`MAGIC`].
-    pub(crate) magic: [u8; 8],
+    pub magic: [u8; 8],
     /// [`BYTE_ORDER`].
-    pub(crate) byte_order: u32,
+    pub byte_order: u32,
     /// [`VERSION`].
-    pub(crate) version: u32,
+    pub version: u32,
     /// Length of the region in bytes, with its header; the file is at least as long.
-    pub(crate) len: u64,
+    pub len: u64,
     /// Counts the updates; of two good copies the one with the higher number holds.
-    pub(crate) generation: u64,
+    pub generation: u64,
     /// Identity of the region, given at create.
-    pub(crate) id: [u8; 16],
+    pub id: [u8; 16],
     /// Boot of the kernel that opened it last.
-    pub(crate) boot_id: [u8; 16],
+    pub boot_id: [u8; 16],
     /// 1 open, 2 closed cleanly.
-    pub(crate) state: u8,
+    pub state: u8,
     /// Domain of the last open: 1 page cache, 2 eADR, 3 ADR.
-    pub(crate) domain: u8,
+    pub domain: u8,
     /// Backing of the last open: 1 page cache, 2 tmpfs, 3 fsdax, 4 devdax, 5 anonymous.
-    pub(crate) backing: u8,
+    pub backing: u8,
     /// What the last open promised to survive: bit 0 process crash, bit 1 kernel crash, bit 2 power loss.
-    pub(crate) survives: u8,
+    pub survives: u8,
     /// Zero.
-    pub(crate) reserved: [u8; 56],
+    pub reserved: [u8; 56],
     /// CRC-32 (IEEE) of all bytes before it. The rest of the page is zero, and checked too.
-    pub(crate) crc: u32,
+    pub crc: u32,
 }
 
 const _: () = {

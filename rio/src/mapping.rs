@@ -49,6 +49,7 @@ impl Sharing {
 
 /// One or two views of a file.
 #[derive(Debug)]
+#[repr(C)] // The addresses first, as `Region` wants it.
 pub(crate) struct Mapping {
     /// The view for readers.
     read: NonNull<u8>,

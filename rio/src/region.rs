@@ -59,12 +59,12 @@ use crate::{
 /// that truncates the file makes the next access die by SIGBUS, as a media error does. After a `fork` the child
 /// has no such memory, and must leave the region alone; dropping or closing it there does nothing.
 #[derive(Debug)]
+#[repr(C)] // What every store and flush looks at stands in the first cache line.
 pub struct Region {
-    // What every store and flush looks at stands together.
-    mapping: Mapping,
     len: u64,
     domain: Domain,
     write_back: WriteBack,
+    mapping: Mapping,
 
     /// Dropping it gives up the lock, so it comes after the mapping.
     file: Locked,
@@ -354,8 +354,9 @@ impl Region {
         writeback::fence(); // Orders: every line has arrived, then what the caller makes of it.
     }
 
-    /// The lines of a flush, in a domain that needs it.
-    #[inline]
+    /// The lines of a flush, in a domain that needs it. Out of line, so that where none does a flush is a branch.
+    #[cold]
+    #[inline(never)]
     fn write_back_lines(&self, offset: u64, len: u64) {
         let end = offset.checked_add(len).expect("a range to flush ends");
         assert!(end <= self.mapping.mapped(), "{offset} + {len} is beyond {} bytes", self.len);

@@ -17,7 +17,7 @@ use crate::layout::{
     CLASS_LISTS, FORMAT_VERSION, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader, MEDIUM_LEN_MAX, META_PAGES,
     PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET, SegmentHeader, ZONES_MAX,
 };
-use crate::seal::{chain_seed, seal, unseal, zone_check};
+use crate::seal::{record_seed, seal, unseal, zone_check};
 use crate::seen::Seen;
 use crate::space::{Place, Room, Space, Window, Word};
 use crate::undo::{Log, RECORDS_START};
@@ -115,6 +115,7 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     check_medium_len(space.medium(), &name, header.log_len)?;
     let mut core = new_core(space.into_medium(), name, &header)?;
     core.log.sequence = core.space.load_word(core.log.sequence_word);
+    core.log.seed = record_seed(core.log.sequence);
     load_zones(&mut core)?;
     guard(&mut core, &header)?;
     Ok(core)
@@ -248,7 +249,7 @@ fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Res
         first_room: Room::of(first),
         room: Room::of(first),
         sequence: 0,
-        check: chain_seed(0),
+        seed: record_seed(0),
         is_ordered,
         seen: Seen::new(),
     };

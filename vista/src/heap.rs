@@ -81,7 +81,7 @@ pub(crate) const fn class_for(size: u64, align: u64) -> Option<usize> {
     let mut class = 0;
     while class < CLASS_COUNT {
         let len = CLASSES[class] as u64;
-        if len >= size && len % align == 0 {
+        if len >= size && len.is_multiple_of(align) {
             return Some(class);
         }
         class += 1;
@@ -376,7 +376,7 @@ impl<M: Medium> Core<M> {
                 let in_page = offset & (PAGE_LEN - 1);
                 let len = u64::from(CLASSES[class]);
                 let index = (in_page / len) as u32;
-                if in_page % len != 0 || index >= blocks_per_page(class) {
+                if !in_page.is_multiple_of(len) || index >= blocks_per_page(class) {
                     return Err(foreign("the inside of a block"));
                 }
                 if descriptor.bitmap[index as usize / 64] >> (index % 64) & 1 == 0 {
@@ -751,11 +751,11 @@ impl<M: Medium> Core<M> {
         if least > len {
             let step = ZONE_LEN_MIN.max(len / 4).next_multiple_of(PAGE_LEN);
             let roomy = start.saturating_add(step).min(max_len / PAGE_LEN * PAGE_LEN).max(least);
-            let grown = self.space.medium_mut().grow(roomy);
-            if let Err(error) = grown {
-                if roomy == least || self.space.medium_mut().grow(least).is_err() {
-                    return Err(error.into());
-                }
+            let medium = self.space.medium_mut();
+            if let Err(error) = medium.grow(roomy)
+                && (roomy == least || medium.grow(least).is_err())
+            {
+                return Err(error.into());
             }
         }
         let page_count = zone_pages(self.space.medium().len() - start).min(u64::from(u32::MAX) - 1);

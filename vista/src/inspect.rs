@@ -15,6 +15,20 @@ use crate::undo::RECORDS_START;
 use crate::{Recovery, format};
 
 /// A segment that is only looked at, whatever its root.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// use vista::{Segment, inspect::Inspector};
+///
+/// Segment::<u64>::create(&path, 1 << 20)?.close()?;
+/// let mut inspector = Inspector::open(&path)?;
+/// assert_eq!(inspector.root()?.layout, "u64");
+/// assert!(!inspector.log()?.is_in_flight);
+/// inspector.recover()?; // In this copy only: the file stays as it is.
+/// assert_eq!(inspector.check(), []);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Inspector<M: Medium = Region> {
     core: Core<M>,
 }

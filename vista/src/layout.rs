@@ -3,7 +3,7 @@
 //! The compiler proves sizes and offsets below; `docs/FORMAT.md` explains the fields, and a test compares the
 //! two. All numbers are little-endian. Start at [`SegmentHeader`].
 
-use bytemuck::{Pod, Zeroable};
+use crate::Persistent;
 
 /// Unit of the heap, of guards and of the geometry.
 pub const PAGE_LEN: u64 = 4096;
@@ -24,7 +24,8 @@ pub const LOG_OFFSET: u64 = SEGMENT_OFFSET + 2 * PAGE_LEN;
 
 /// The static geometry, written once when the segment is created.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct SegmentHeader {
     /// [`SEGMENT_MAGIC`].
     pub magic: [u8; 8],
@@ -48,10 +49,10 @@ pub struct SegmentHeader {
 
 /// Start of the log's first extent. Records follow at once; the three words share a line with the first of them.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct LogHeader {
-    /// [`LOG_EMPTY`], or the tail of the log as a [sealed](crate::seal) word: one store publishes a record, one
-    /// store commits.
+    /// [`LOG_EMPTY`], or the tail of the log as a sealed word: one store publishes a record, one store commits.
     pub state: u64,
     /// Number of the latest transaction; the seed of its records' checks.
     pub sequence: u64,
@@ -66,11 +67,12 @@ pub const LOG_RECORDS: u64 = size_of::<LogHeader>() as u64;
 
 /// End of a record, behind its payload (padded to 8 bytes): the log is walked from its tail to its start.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct RecordFooter {
     /// Target offset (44 bits), kind (2 bits), payload length in bytes (18 bits).
     pub target: u64,
-    /// Check of the payload, the target, the record's place and the check of the record before.
+    /// Check of the payload, the target, the record's place and the number of the transaction.
     pub check: u64,
 }
 
@@ -89,9 +91,10 @@ pub const RECORD_LOW_BITS: u32 = RECORD_LEN_BITS + 2;
 /// The longest payload of one record; longer ranges take several.
 pub const PAYLOAD_LEN_MAX: u64 = (1 << RECORD_LEN_BITS) - 8;
 
-/// What the root is: first page of the metadata. Changes only through the undo log.
+/// What the root is: first page of the metadata. Written when the segment is created.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct RootPage {
     /// Offset of the root.
     pub root_offset: u64,
@@ -119,7 +122,8 @@ pub const ZONES_MAX: usize = 128;
 
 /// Heads of the heap's lists: second page of the metadata. All words are sealed.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct HeapPage {
     /// Number of zones; one store adds a zone.
     pub zone_count: u64,
@@ -133,7 +137,8 @@ pub struct HeapPage {
 
 /// One entry of the zone directory, the third page of the metadata.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct ZoneEntry {
     /// Offset of the zone: its page descriptors, a guard page, then its pages.
     pub offset: u64,
@@ -147,7 +152,8 @@ pub struct ZoneEntry {
 
 /// What one page of user data is used for.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
 pub struct PageDescriptor {
     /// One of `PAGE_*`.
     pub kind: u8,
@@ -196,7 +202,7 @@ const _: () = {
     assert!(size_of::<HeapPage>() == PAGE_LEN as usize);
     assert!(size_of::<ZoneEntry>() * ZONES_MAX == PAGE_LEN as usize);
     assert!(size_of::<PageDescriptor>() == 64);
-    assert!(LOG_RECORDS % 8 == 0);
+    assert!(LOG_RECORDS.is_multiple_of(8));
 };
 
 /// The size classes of the heap: multiples of 16 that fill a page well.

@@ -1,4 +1,68 @@
 //! Vista: persistent memory in which a change happens wholly or not at all.
+//!
+//! A [`Segment`] is a mapped file with a root of your own type, a heap and an undo log. A [`Transaction`] copies the
+//! old bytes of a range into the log before it lends the range for writing; one store publishes that record, one
+//! store commits. Whatever ends the process in between, opening the file copies the old bytes back.
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("ledger");
+//! use vista::{PPtr, Persistent, Segment};
+//!
+//! #[derive(Clone, Copy, Persistent)]
+//! #[repr(C)]
+//! struct Ledger {
+//!     balance: i64,
+//!     newest: PPtr<Entry>,
+//! }
+//!
+//! #[derive(Clone, Copy, Persistent)]
+//! #[repr(C)]
+//! struct Entry {
+//!     amount: i64,
+//!     before: PPtr<Entry>,
+//! }
+//!
+//! let mut ledger = Segment::<Ledger>::open_or_create(&path, 1 << 20)?;
+//! ledger.transaction(|tx| -> vista::Result<()> {
+//!     let before = tx.root().newest;
+//!     let newest = tx.alloc(Entry { amount: 10, before })?;
+//!     let ledger = tx.root_mut()?; // Logged from here on.
+//!     ledger.balance += 10;
+//!     ledger.newest = newest;
+//!     Ok(())
+//! })?;
+//! ledger.close()?;
+//!
+//! let ledger = Segment::<Ledger>::open(&path)?; // Rolls back what had not committed.
+//! let newest = ledger.get(ledger.root()?.newest)?;
+//! assert_eq!((ledger.root()?.balance, newest.amount), (10, 10));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What survives what
+//!
+//! | the file lies on | process crash | kernel crash | power loss |
+//! |---|---|---|---|
+//! | a disk, through the page cache; tmpfs | yes | no | no |
+//! | DAX, on memory set aside by the kernel | yes | yes, if the memory is kept | no |
+//! | DAX, on ADR or eADR memory | yes | yes | yes |
+//!
+//! A process crash is `kill -9`, a panic, an abort, the OOM killer. [`rio::Region::survives`] tells of the file at hand.
+//! A disk file that was open when the system went down had its pages written back in no order: it is refused in the next
+//! boot, unless [`accept_reboot`](SegmentOptions::accept_reboot) insists.
+//!
+//! # Where to start
+//!
+//! - [`Segment`] opens and reads, [`Transaction`] writes, [`SegmentOptions`] chooses.
+//! - [`Persistent`], to derive, says what may be stored; [`PPtr`] and [`PSlice`] point to it; [`field!`] to parts of it.
+//! - [`Error`] has all that can go wrong; [`inspect`] looks into a file without changing it.
+//! - A crash tester puts a [`rio::Medium`] of its own below [`Segment::open_on`].
+//!
+//! # What there is not
+//!
+//! No system call on the path of a transaction, but where the segment has to grow. No thread, no lock on the path, no
+//! environment variable, no global state, nothing printed. No content of a file causes undefined behaviour.
 
 #![deny(unsafe_code)]
 
@@ -40,3 +104,11 @@ pub use transaction::{Pointers, Savepoint, Transaction};
 
 /// The crate below: regions and the seam, for options and for media of one's own.
 pub use rio;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme_of_the_workspace {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

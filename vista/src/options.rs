@@ -132,6 +132,20 @@ impl SegmentOptions {
     /// As [`create`](SegmentOptions::create), with a transaction that fills the root before the file has its name: after
     /// a crash there is either no file or one with that content.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("answer");
+    /// use vista::SegmentOptions;
+    ///
+    /// let options = SegmentOptions::new().size(1 << 20);
+    /// let segment = options.create_with(&path, |tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = 42u64;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*segment.root()?, 42);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`create`](SegmentOptions::create), and what `init` returns; no file is left then.
     pub fn create_with<R: Persistent, E: From<Error>>(

@@ -11,7 +11,7 @@ use rio::Medium;
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{LOG_EMPTY, LOG_OFFSET};
-use crate::seal::{split_state, tail_state, unseal};
+use crate::seal::{split_state, unseal};
 use crate::undo::{RECORDS_START, Undone};
 
 /// What opening a segment had to do.
@@ -65,16 +65,15 @@ impl<M: Medium> Core<M> {
         let bad = |found| {
             self.damaged(LOG_OFFSET, "log: state", found, "the mark of an empty log, or a sealed tail")
         };
-        let (tail, is_ordered) = split_state(state);
-        let last = self.record_before(tail);
-        let is_sealed = last.as_ref().is_ok_and(|last| tail_state(tail, last.check, is_ordered) == state);
+        let (tail, is_ordered) = split_state(state, self.log.sequence)
+            .filter(|&(tail, _)| tail != RECORDS_START) // A log without a record is marked as empty.
+            .ok_or_else(|| bad(state))?;
         if !is_ordered {
-            let whole_tail = if is_sealed { tail } else { return Err(bad(state)) };
-            return Ok(Some(InFlight { tail, whole_tail }));
+            return Ok(Some(InFlight { tail, whole_tail: tail }));
         }
         let batch = self.space.load_word(self.log.batch_word);
         let fenced_tail = unseal(batch, self.log.sequence).ok_or_else(|| bad(batch))? << 3;
-        let is_whole = is_sealed && self.verify_log(tail, fenced_tail).is_ok();
+        let is_whole = self.verify_log(tail, fenced_tail).is_ok();
         Ok(Some(InFlight { tail, whole_tail: if is_whole { tail } else { fenced_tail } }))
     }
 }

@@ -137,28 +137,30 @@ pub(crate) fn digest_long(bytes: &[u8]) -> u64 {
     digest.sum()
 }
 
-/// What the check of a transaction's first record builds on.
+/// What sets the checks of one transaction's records apart from those of all others.
 #[inline(always)]
-pub(crate) fn chain_seed(sequence: u64) -> u64 {
-    sequence ^ KEY_C
+pub(crate) fn record_seed(sequence: u64) -> u64 {
+    sequence ^ KEY_A
 }
 
-/// The check of a record: binds its payload to its target and to all records before it, and thereby to its place.
+/// The check of a record: binds its payload to its target, its place and its transaction.
+///
+/// Records are checked one by one: a check that built on the one before would have to wait until the bytes logged
+/// before have arrived from memory.
 #[inline(always)]
-pub(crate) fn record_check(before: u64, target: u64, digest: u64) -> u64 {
-    fold(before ^ digest ^ KEY_A, target ^ KEY_B)
+pub(crate) fn record_check(seed: u64, place: u64, target: u64, digest: u64) -> u64 {
+    fold(digest ^ seed, target.wrapping_add(place) ^ KEY_B)
 }
 
-/// The state of a log whose last record, with this check, ends at `tail`: the tail over 4, its lowest bit telling of
-/// an ordered domain, and for a seal the top of the check.
+/// The state of a log that ends at `tail`: the tail over 4, its lowest bit telling of an ordered domain, sealed.
 #[inline(always)]
-pub(crate) fn tail_state(tail: u64, check: u64, is_ordered: bool) -> u64 {
-    tail >> 2 | u64::from(is_ordered) | check & !VALUE_MASK
+pub(crate) fn tail_state(tail: u64, is_ordered: bool, sequence: u64) -> u64 {
+    seal(tail >> 2 | u64::from(is_ordered), sequence)
 }
 
-/// Tail and order that a log's state speaks of; whether its seal fits, [`tail_state`] tells.
-pub(crate) fn split_state(state: u64) -> (u64, bool) {
-    ((state & VALUE_MASK & !1) << 2, state & 1 == 1)
+/// Tail and order that a log's state speaks of, if the seal fits.
+pub(crate) fn split_state(state: u64, sequence: u64) -> Option<(u64, bool)> {
+    unseal(state, sequence).map(|value| ((value & !1) << 2, value & 1 == 1))
 }
 
 /// The check of a page descriptor.
@@ -198,13 +200,13 @@ mod tests {
 
     #[test]
     fn a_record_check_depends_on_all_it_binds() {
-        let of = |before, target, words: [u64; 2]| {
+        let of = |sequence, place, target, words: [u64; 2]| {
             let mut digest = Digest::new();
             digest.pair(words[0], words[1]);
-            record_check(before, target, digest.sum())
+            record_check(record_seed(sequence), place, target, digest.sum())
         };
-        let base = of(1, 3, [4, 5]);
-        for other in [of(0, 3, [4, 5]), of(1, 0, [4, 5]), of(1, 3, [5, 4])] {
+        let base = of(1, 2, 3, [4, 5]);
+        for other in [of(0, 2, 3, [4, 5]), of(1, 0, 3, [4, 5]), of(1, 2, 0, [4, 5]), of(1, 2, 3, [5, 4])] {
             assert_ne!(base, other);
         }
     }

@@ -21,6 +21,25 @@ use crate::{Error, PPtr, PSlice, Persistent, Recovery, SegmentOptions, Transacti
 /// Writing needs `&mut Segment`, reading `&Segment`, which may be shared between threads: the borrow checker is
 /// all the isolation there is, and no lock is on the path.
 ///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counters");
+/// use vista::Segment;
+///
+/// let mut counters = Segment::<[u64; 4]>::open_or_create(&path, 1 << 20)?;
+/// counters.transaction(|tx| -> vista::Result<()> {
+///     tx.root_mut()?[2] += 1;
+///     Ok(())
+/// })?;
+/// assert_eq!(counters.root()?[2], 1);
+/// counters.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What a crash leaves
+/// All transactions that had committed, and nothing of the one that had not: opening rolls it back. That holds for every
+/// failure that the medium [survives](rio::Region::survives); after any other the file may be refused, or damaged.
+///
 /// Dropping a segment closes it as well as it can; [`close`](Segment::close) tells of errors.
 pub struct Segment<R: Persistent, M: Medium = Region> {
     inner: Settled<M>,
@@ -100,6 +119,20 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
 
     /// Reads a value.
     ///
+    /// ```
+    /// # use vista::{Error, PPtr, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PPtr<u64>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = tx.alloc(7)?;
+    ///     Ok(())
+    /// })?;
+    /// let ptr = *segment.root()?;
+    /// assert_eq!(*segment.get(ptr)?, 7);
+    /// // A pointer is checked when it is followed, wherever it came from.
+    /// assert!(matches!(segment.get(PPtr::<u64>::from_offset(8192)), Err(Error::BadPointer { .. })));
+    /// # Ok::<_, Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NullPointer`]; [`Error::BadPointer`] if it leads out of the user data or is not aligned;
     /// [`Error::Poisoned`] after a rollback that failed.
@@ -119,7 +152,21 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
         Ok(core.space.read(core.follow_slice(slice)?))
     }
 
-    /// Runs a transaction: commits if the closure returns `Ok`, rolls back if it returns `Err` or panics.
+    /// Runs a transaction: commits if the closure returns `Ok`, rolls back if it returns `Err` or panics. A crash in the
+    /// middle leaves what a rollback would have left.
+    ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<i64>()?;
+    /// let result = segment.transaction(|tx| {
+    ///     *tx.root_mut()? -= 10;
+    ///     if *tx.root() < 0 { Err("not enough".into()) } else { Ok(()) }
+    /// });
+    /// # let _: &Result<(), Box<dyn std::error::Error>> = &result;
+    /// assert!(result.is_err());
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// What the closure returns, or an error of [`begin`](Segment::begin) or of
@@ -137,6 +184,20 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// Begins a transaction, which [`commit`](Transaction::commit) ends, and everything else rolls back.
+    ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let mut tx = segment.begin()?;
+    /// *tx.root_mut()? = 1;
+    /// tx.commit()?;
+    ///
+    /// let mut tx = segment.begin()?;
+    /// *tx.root_mut()? = 2;
+    /// drop(tx);
+    /// assert_eq!(*segment.root()?, 1);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// A transaction that was forgotten (`mem::forget`) is rolled back now.
     ///
@@ -162,6 +223,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     /// Every broken invariant of root and heap; empty for a sound segment. Changes nothing. Takes the time of
     /// [`stats`](Segment::stats).
     ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(segment.check()?, []);
+    /// # Ok::<_, Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
     pub fn check(&self) -> Result<Vec<Violation>> {
@@ -169,6 +237,15 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// All allocated blocks, by offset: to compare with what can be reached from the root.
+    ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let blocks = segment.blocks()?;
+    /// assert_eq!(blocks.len(), 1, "the root is a block, and there is no other");
+    /// assert_eq!(blocks[0].offset, segment.root_ptr().offset());
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.

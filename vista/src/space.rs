@@ -425,14 +425,10 @@ macro_rules! copy_lines_wide {
                 unsafe { std::mem::transmute::<[u64; 8], Line>(words) }
             });
             for i in 0..count {
-                // SAFETY: line `i` lies inside the source.
-                let at = unsafe { source.add(i) };
-                // SAFETY: as above; any bytes are words, and need not be aligned.
-                let words = unsafe { at.cast::<Line>().read_unaligned() };
-                // SAFETY: line `i` lies inside the target.
-                let to = unsafe { target.add(i) };
-                // SAFETY: as above; the target is the log's room, which nobody else holds.
-                unsafe { to.cast::<Line>().write_unaligned(words) };
+                // SAFETY: line `i` lies inside the source; any bytes are words, and need not be aligned.
+                let words = unsafe { source.wrapping_add(i).cast::<Line>().read_unaligned() };
+                // SAFETY: line `i` lies inside the target, which is the log's room, and nobody else holds.
+                unsafe { target.wrapping_add(i).cast::<Line>().write_unaligned(words) };
                 for part in 0..$per_line {
                     sums[part] = $add(sums[part], words[part]);
                     sums_of_sums[part] = $add(sums_of_sums[part], sums[part]);
@@ -458,14 +454,10 @@ copy_lines_wide!(copy_lines_avx2, "avx2", [__m256i; 2], _mm256_add_epi64);
 fn copy_lines_here(source: *const [u64; 8], target: *mut [u64; 8], count: usize, digest: &mut LongDigest) {
     let mut lanes = digest.lanes();
     for i in 0..count {
-        // SAFETY: line `i` lies inside the source.
-        let at = unsafe { source.add(i) };
-        // SAFETY: as above; any bytes are words, and need not be aligned.
-        let words = unsafe { at.read_unaligned() };
-        // SAFETY: line `i` lies inside the target.
-        let to = unsafe { target.add(i) };
-        // SAFETY: as above; the target is the log's room, which nobody else holds.
-        unsafe { to.write_unaligned(words) };
+        // SAFETY: line `i` lies inside the source; any bytes are words, and need not be aligned.
+        let words = unsafe { source.wrapping_add(i).read_unaligned() };
+        // SAFETY: line `i` lies inside the target, which is the log's room, and nobody else holds.
+        unsafe { target.wrapping_add(i).write_unaligned(words) };
         lanes.add(words);
     }
     digest.set_lanes(lanes);
@@ -477,11 +469,11 @@ fn copy_words(source: *const u8, target: *mut u64, len: usize) -> u64 {
     let words = len / 8;
     let load = |i: usize| -> u64 {
         // SAFETY: word `i` lies inside the source; it need not be aligned.
-        unsafe { source.add(i * 8).cast::<u64>().read_unaligned() }
+        unsafe { source.wrapping_add(i * 8).cast::<u64>().read_unaligned() }
     };
     let store = |i: usize, word: u64| {
         // SAFETY: word `i` lies inside the target, which is `len` rounded up to words, and is aligned.
-        unsafe { target.add(i).write(word) }
+        unsafe { target.wrapping_add(i).write(word) }
     };
     if len == 8 {
         let word = load(0);
@@ -501,7 +493,7 @@ fn copy_words(source: *const u8, target: *mut u64, len: usize) -> u64 {
     let rest_len = len % 8;
     if rest_len > 0 {
         // SAFETY: the last `rest_len` bytes of the source, into an array of eight.
-        unsafe { std::ptr::copy_nonoverlapping(source.add(words * 8), rest.as_mut_ptr(), rest_len) };
+        unsafe { std::ptr::copy_nonoverlapping(source.wrapping_add(words * 8), rest.as_mut_ptr(), rest_len) };
         store(words, u64::from_le_bytes(rest));
     }
     if i < words {
@@ -523,6 +515,22 @@ pub(crate) trait Disjoint<'s> {
     fn lend<M: Medium>(self, space: &'s mut Space<M>) -> Option<Self::Lent>;
 }
 
+/// Whether no two ranges, given by start and end, share a byte. Ranges in ascending order are recognised at a glance.
+#[inline(always)]
+fn are_disjoint<const N: usize>(ranges: &[(u64, u64); N]) -> bool {
+    let mut is_ascending = true;
+    for i in 1..N {
+        is_ascending &= ranges[i - 1].1 <= ranges[i].0;
+    }
+    is_ascending || are_pairwise_disjoint(ranges)
+}
+
+#[inline(never)]
+fn are_pairwise_disjoint(ranges: &[(u64, u64)]) -> bool {
+    let apart = |a: &(u64, u64), b: &(u64, u64)| a.1 <= b.0 || b.1 <= a.0;
+    ranges.iter().enumerate().all(|(i, a)| ranges[..i].iter().all(|b| apart(a, b)))
+}
+
 macro_rules! disjoint {
     ($($name:ident $index:tt),+) => {
         impl<'s, $($name: Pod),+> Disjoint<'s> for ($(Place<$name>,)+) {
@@ -531,12 +539,8 @@ macro_rules! disjoint {
             #[inline(always)]
             fn lend<M: Medium>(self, space: &'s mut Space<M>) -> Option<Self::Lent> {
                 let ranges = [$((self.$index.offset(), self.$index.end())),+];
-                for (i, a) in ranges.iter().enumerate() {
-                    for b in &ranges[..i] {
-                        if a.0 < b.1 && b.0 < a.1 {
-                            return None;
-                        }
-                    }
+                if !are_disjoint(&ranges) {
+                    return None;
                 }
                 Some(($({
                     space.medium.lent(self.$index.offset, self.$index.len());

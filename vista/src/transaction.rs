@@ -128,6 +128,26 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// Logs the whole root and lends it for writing. For a large root, lend the field that changes:
     /// `tx.get_mut(field!(tx.root_ptr(), Root, field))`.
     ///
+    /// ```
+    /// # use vista::{Error, Persistent, SegmentOptions};
+    /// use vista::field;
+    ///
+    /// #[derive(Clone, Copy, Persistent)]
+    /// #[repr(C)]
+    /// struct Bank {
+    ///     total: i64,
+    ///     names: [u8; 4000],
+    /// }
+    /// # let mut bank = SegmentOptions::new().size(1 << 20).anonymous::<Bank>()?;
+    ///
+    /// bank.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.get_mut(field!(tx.root_ptr(), Bank, total))? += 5; // Logs 8 bytes and not 4008.
+    ///     Ok(())
+    /// })?;
+    /// # assert_eq!(bank.root()?.total, 5);
+    /// # Ok::<_, Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`] if the log has no room.
     #[inline]
@@ -178,6 +198,21 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// Logs several values, fences once for all of them, and lends them together:
     /// `let (from, to) = tx.get_disjoint_mut((a, b))?`. Takes tuples of one to eight pointers.
     ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<[i64; 2]>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let accounts = tx.root_ptr();
+    ///     let (from, to) = (accounts.at(0).unwrap(), accounts.at(1).unwrap());
+    ///     let (from, to) = tx.get_disjoint_mut((from, to))?;
+    ///     *from -= 10;
+    ///     *to += 10;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*segment.root()?, [-10, 10]);
+    /// # Ok::<_, Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](Transaction::get_mut), and [`Error::Overlap`] if two of them share a byte.
     #[inline(always)]
@@ -186,6 +221,18 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Logs a range of bytes and lends it for writing: the untyped form of [`get_mut`](Transaction::get_mut).
+    ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let offset = segment.root_ptr().offset();
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     tx.set_range(offset, 2)?.copy_from_slice(&[1, 2]);
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*segment.root()?, 0x0201);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](Transaction::get_mut).
@@ -214,6 +261,17 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// Logs a value and stores a new one. In an ordered domain the store waits for the next fence, so that many
     /// writes share one; reading the value back in this transaction gives the new one all the same.
     ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     tx.write(tx.root_ptr(), 7)?;
+    ///     assert_eq!(*tx.root(), 7);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](Transaction::get_mut).
     #[inline(always)]
@@ -234,7 +292,18 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         Ok(old)
     }
 
-    /// Allocates a value. It exists from commit on, and leaves no trace otherwise.
+    /// Allocates a value. It exists from commit on, and leaves no trace otherwise: a crash in the middle leaks nothing.
+    ///
+    /// ```
+    /// # use vista::{Error, PPtr, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PPtr<u64>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let ptr = tx.alloc(7)?;
+    ///     tx.write(tx.root_ptr(), ptr) // What nothing points to can never be freed.
+    /// })?;
+    /// assert_eq!(*segment.get(*segment.root()?)?, 7);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`] if the segment is full and may not grow, or [`Error::Medium`] if it cannot.
@@ -247,6 +316,17 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Allocates a copy of a slice. An empty slice, or one of values without size, takes no space.
+    ///
+    /// ```
+    /// # use vista::{Error, PSlice, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlice<u8>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let name = tx.alloc_slice(b"Ada")?;
+    ///     tx.write(tx.root_ptr(), name)
+    /// })?;
+    /// assert_eq!(segment.slice(*segment.root()?)?, b"Ada");
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`alloc`](Transaction::alloc).
@@ -281,7 +361,24 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Frees a value that [`alloc`](Transaction::alloc) made. Its space is free from commit on; until then its bytes
-    /// stay what they are, unless this transaction allocates them again.
+    /// stay what they are, unless this transaction allocates them again. A crash before the commit leaves it allocated.
+    ///
+    /// ```
+    /// # use vista::{Error, PPtr, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PPtr<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// #     let ptr = tx.alloc(7)?;
+    /// #     tx.write(tx.root_ptr(), ptr)
+    /// # })?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let ptr = tx.replace(tx.root_ptr(), PPtr::null())?;
+    ///     tx.free(ptr)?;
+    ///     assert!(matches!(tx.free(ptr), Err(Error::DoubleFree { .. })));
+    ///     Ok(())
+    /// })?;
+    /// # assert_eq!(segment.blocks()?.len(), 1);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::DoubleFree`]; [`Error::NotABlock`] if the pointer is no block of this size; [`Error::NullPointer`];
@@ -311,7 +408,23 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         core.free(batch, offset, size, align_bytes_of::<T>() as u64)
     }
 
-    /// Marks this moment, to come back to with [`rollback_to`](Transaction::rollback_to).
+    /// Marks this moment, to come back to with [`rollback_to`](Transaction::rollback_to). Nothing of it outlasts the
+    /// transaction: a crash takes back all of it, and not the part behind a savepoint.
+    ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = 1;
+    ///     let savepoint = tx.savepoint()?;
+    ///     *tx.root_mut()? = 2;
+    ///     tx.rollback_to(&savepoint)?;
+    ///     assert_eq!(*tx.root(), 1);
+    ///     Ok(())
+    /// })?;
+    /// # assert_eq!(*segment.root()?, 1);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`] if the log has no room.
@@ -331,7 +444,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         let (core, batch) = self.parts();
         core.refuse_poisoned()?;
         let is_ours = (savepoint.segment, savepoint.transaction) == (core.identity, core.log.sequence);
-        if !is_ours || !core.is_in_log(&savepoint.mark) {
+        if !is_ours || !core.is_in_log(&savepoint.mark, savepoint.number) {
             return Err(Error::StaleSavepoint { segment: core.name.clone() });
         }
         core.roll_back_to(batch, &savepoint.mark)
@@ -339,6 +452,23 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
 
     /// Runs a nested transaction: if the closure returns `Err` or panics, what it changed is undone. After an `Err`, or
     /// if the panic is caught inside of it, the outer transaction goes on.
+    ///
+    /// ```
+    /// # use vista::{Error, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = 1;
+    ///     let inner = tx.nested(|tx| {
+    ///         *tx.root_mut()? = 2;
+    ///         tx.get(vista::PPtr::<u64>::null())?; // Fails.
+    ///         Ok::<_, Error>(())
+    ///     });
+    ///     assert!(inner.is_err());
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*segment.root()?, 1);
+    /// # Ok::<_, Error>(())
+    /// ```
     ///
     /// # Errors
     /// What the closure returns, or an error of the savepoint.
@@ -488,10 +618,12 @@ macro_rules! pointers {
                 let word_count = 0 $(+ record_words(places.$index.bytes()))+;
                 let has_bytes = true $(&& places.$index.len() > 0)+;
                 let is_quick = has_bytes && !core.log.is_ordered && core.log.seen.has_empty_tables();
-                if is_quick && core.log_small(word_count, |records, space| {
-                    $(records.image(space, places.$index.bytes());)+
-                }) {
-                    $(core.log.note(places.$index.bytes());)+
+                if is_quick && let Some(mut records) = core.log.take_room(word_count) {
+                    $(records.image(&mut core.space, places.$index.bytes());)+
+                    core.publish_tail();
+                    // Short transactions do not fill the tables; asked once for all.
+                    let is_short = core.log.is_short();
+                    $(core.log.seen.note(places.$index.offset(), places.$index.len(), is_short);)+
                 } else {
                     $(core.log_range(batch, places.$index.bytes())?;)+
                     if core.log.is_ordered {

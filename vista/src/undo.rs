@@ -12,7 +12,7 @@ use crate::layout::{
     KIND_FRESH, KIND_IMAGE, KIND_LINK, KIND_SAVEPOINT, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, PAYLOAD_LEN_MAX,
     RECORD_LEN_BITS, RECORD_LOW_BITS, RecordFooter,
 };
-use crate::seal::{chain_seed, digest_word, record_check, seal, tail_state};
+use crate::seal::{digest_word, record_check, record_seed, seal, tail_state};
 use crate::seen::Seen;
 use crate::space::{Place, Room, Space, Window, Word};
 use rio::{LINE_LEN, Medium};
@@ -39,8 +39,8 @@ pub(crate) struct Log {
     pub(crate) room: Room,
     /// Number of the transaction.
     pub(crate) sequence: u64,
-    /// Check of the record before the tail.
-    pub(crate) check: u64,
+    /// What the checks of this transaction's records build on.
+    pub(crate) seed: u64,
     /// Whether order needs fences of the processor: records are then fenced in batches.
     pub(crate) is_ordered: bool,
     pub(crate) seen: Seen,
@@ -53,10 +53,25 @@ impl Log {
         self.room.next()
     }
 
+    /// Takes the room for records of `word_count` words together, if the extent has it.
+    #[inline(always)]
+    pub(crate) fn take_room(&mut self, word_count: u64) -> Option<Records> {
+        if word_count > (PAYLOAD_LEN_MAX + FOOTER_LEN) / 8 {
+            return None;
+        }
+        self.room.take(word_count).map(|room| Records { room, seed: self.seed })
+    }
+
     /// Notes a range that is logged.
     #[inline(always)]
     pub(crate) fn note(&mut self, range: Place<u8>) {
-        self.seen.note(range.offset(), range.len(), self.tail() < RECORDS_START + SHORT_LEN);
+        self.seen.note(range.offset(), range.len(), self.is_short());
+    }
+
+    /// Whether the log is so short that what is logged twice does not matter.
+    #[inline(always)]
+    pub(crate) fn is_short(&self) -> bool {
+        self.tail() < RECORDS_START + SHORT_LEN
     }
 }
 
@@ -68,14 +83,15 @@ pub(crate) struct Record {
     pub(crate) payload: Place<u8>,
     /// The tail of the log before this record.
     pub(crate) before: u64,
-    pub(crate) check: u64,
+    check: u64,
+    place: u64,
     target_word: u64,
 }
 
-/// Records that are being appended: the rest of the room taken for them, and the check of the last one.
+/// Records that are being appended: the rest of the room taken for them.
 pub(crate) struct Records {
     room: Place<u64>,
-    check: u64,
+    seed: u64,
 }
 
 impl Records {
@@ -98,8 +114,8 @@ impl Records {
     #[inline(always)]
     fn finish<M: Medium>(&mut self, space: &mut Space<M>, rest: Place<u64>, target: u64, digest: u64) {
         let (footer, rest) = rest.split(FOOTER_LEN / 8);
-        self.check = record_check(self.check, target, digest);
-        let footer_bytes = RecordFooter { target, check: self.check };
+        let check = record_check(self.seed, self.room.offset(), target, digest);
+        let footer_bytes = RecordFooter { target, check };
         space.store_bytes(footer.bytes(), bytemuck::bytes_of(&footer_bytes));
         self.room = rest;
     }
@@ -115,7 +131,6 @@ pub(crate) fn record_words(range: Place<u8>) -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Mark {
     pub(crate) tail: u64,
-    check: u64,
     room: Room,
     extent_count: usize,
     waiting: Waiting,
@@ -135,7 +150,7 @@ impl<M: Medium> Core<M> {
         let log = &mut self.log;
         log.sequence = log.sequence.wrapping_add(1);
         log.room = log.first_room;
-        log.check = chain_seed(log.sequence);
+        log.seed = record_seed(log.sequence);
         log.seen.raise_floor();
         if log.is_ordered {
             batch.clear();
@@ -155,32 +170,22 @@ impl<M: Medium> Core<M> {
         if len == 0 || self.log.seen.covers(offset, len) {
             return Ok(());
         }
-        if self.log.is_ordered
-            || !self.log_small(record_words(range), |records, space| records.image(space, range))
+        if !self.log.is_ordered
+            && let Some(mut records) = self.log.take_room(record_words(range))
         {
-            return self.log_in_parts(batch, range);
+            records.image(&mut self.space, range);
+            self.publish_tail();
+            self.log.note(range);
+            return Ok(());
         }
-        self.log.note(range);
-        Ok(())
+        self.log_in_parts(batch, range)
     }
 
-    /// Appends records of `word_count` words together and publishes them by one store, if the extent has the room.
-    /// Not for an ordered domain.
+    /// Publishes what was appended, by one store.
     #[inline(always)]
-    pub(crate) fn log_small(
-        &mut self,
-        word_count: u64,
-        append: impl FnOnce(&mut Records, &mut Space<M>),
-    ) -> bool {
-        if word_count > PAYLOAD_LEN_MAX / 8 {
-            return false;
-        }
-        let Some(room) = self.log.room.take(word_count) else { return false };
-        let mut records = Records { room, check: self.log.check };
-        append(&mut records, &mut self.space);
-        self.log.check = records.check;
-        self.space.publish(self.log.state, tail_state(self.log.tail(), records.check, false));
-        true
+    pub(crate) fn publish_tail(&mut self) {
+        let log = &self.log;
+        self.space.publish(log.state, tail_state(log.tail(), log.is_ordered, log.sequence));
     }
 
     /// The same for a range that is longer than a record may be, or than its extent has room for, and for all
@@ -196,7 +201,8 @@ impl<M: Medium> Core<M> {
                 continue;
             }
             let part = range.part(done, rest.min(room));
-            self.append(batch, record_words(part), |records, space| records.image(space, part));
+            self.take_batch_room(batch, record_words(part)).image(&mut self.space, part);
+            self.publish_tail();
             done += part.len();
         }
         self.log.note(range);
@@ -212,8 +218,7 @@ impl<M: Medium> Core<M> {
         Ok(())
     }
 
-    /// Marks a savepoint in the log. Its number makes the check chain unlike any other, so that a savepoint that
-    /// was rolled back over is never taken for one that stands in its place.
+    /// Marks a savepoint in the log, by a number that no other savepoint has.
     pub(crate) fn log_savepoint(&mut self, batch: &mut Batch, number: u64) -> Result<Mark> {
         self.settle(batch);
         self.log_word(batch, 0, KIND_SAVEPOINT, number)?;
@@ -221,9 +226,9 @@ impl<M: Medium> Core<M> {
         Ok(self.mark(batch))
     }
 
-    /// Whether a mark made behind a savepoint's record is still a position of this log. The walk back from the tail
-    /// comes by every position; bytes that merely look like the savepoint's record may stand anywhere behind it.
-    pub(crate) fn is_in_log(&self, mark: &Mark) -> bool {
+    /// Whether the record of this savepoint still stands in the log, right before its mark. The walk back from the tail
+    /// comes by every position; bytes that merely look like that record may stand anywhere behind it.
+    pub(crate) fn is_in_log(&self, mark: &Mark, number: u64) -> bool {
         let mut tail = self.log.tail();
         let mut left = self.space.medium().len() / FOOTER_LEN;
         while tail != mark.tail {
@@ -237,9 +242,8 @@ impl<M: Medium> Core<M> {
             None => Some(self.log.first.end()),
             Some(last) => self.heap.extent(last).map(Window::end),
         };
-        let check = self.log_window(tail).and_then(|window| window.place(tail.checked_sub(8)?, 1));
-        room_end == Some(mark.room.end())
-            && check.is_some_and(|check| self.space.load::<u64>(check) == mark.check)
+        let is_it = |record: Record| record.kind == KIND_SAVEPOINT && self.payload_word(&record) == number;
+        room_end == Some(mark.room.end()) && self.record_before(tail).is_ok_and(is_it)
     }
 
     fn log_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) -> Result<()> {
@@ -252,26 +256,16 @@ impl<M: Medium> Core<M> {
 
     /// Appends a record whose payload is one word. The caller has made sure of the room.
     fn append_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) {
-        self.append(batch, WORD_RECORD_LEN / 8, |records, space| records.word(space, target, kind, word));
+        self.take_batch_room(batch, WORD_RECORD_LEN / 8).word(&mut self.space, target, kind, word);
+        self.publish_tail();
     }
 
-    /// Appends one record and publishes it. The caller has made sure of the room.
-    fn append(
-        &mut self,
-        batch: &mut Batch,
-        word_count: u64,
-        append: impl FnOnce(&mut Records, &mut Space<M>),
-    ) {
-        let log = &mut self.log;
-        if log.is_ordered && !batch.is_unfenced {
+    /// Takes the room for one record, opening a batch in an ordered domain. The caller has made sure of the room.
+    fn take_batch_room(&mut self, batch: &mut Batch, word_count: u64) -> Records {
+        if self.log.is_ordered && !batch.is_unfenced {
             self.open_batch(batch, self.log.tail());
         }
-        let room = self.log.room.take(word_count).expect("room for a record");
-        let mut records = Records { room, check: self.log.check };
-        append(&mut records, &mut self.space);
-        let log = &mut self.log;
-        log.check = records.check;
-        self.space.publish(log.state, tail_state(log.tail(), log.check, log.is_ordered));
+        self.log.take_room(word_count).expect("room for a record")
     }
 
     /// Notes on the medium up to where the records are fenced, before one is appended that is not.
@@ -354,27 +348,25 @@ impl<M: Medium> Core<M> {
     /// A position in the log, to roll back to.
     #[inline]
     pub(crate) fn mark(&self, batch: &Batch) -> Mark {
-        let Log { check, room, .. } = self.log;
-        Mark {
-            tail: room.next(),
-            check,
-            room,
-            extent_count: self.heap.extent_count(),
-            waiting: batch.waiting(),
-        }
+        let Log { room, .. } = self.log;
+        Mark { tail: room.next(), room, extent_count: self.heap.extent_count(), waiting: batch.waiting() }
     }
 
     /// Undoes everything since a mark of this transaction, which goes on from there.
     pub(crate) fn roll_back_to(&mut self, batch: &mut Batch, mark: &Mark) -> Result<()> {
         self.fence_records(batch);
         batch.forget_since(mark.waiting);
-        let has_records = self.log.tail() != mark.tail;
+        let tail = self.log.tail();
+        let has_records = tail != mark.tail;
         if has_records {
-            self.undo(self.log.tail(), mark.tail).inspect_err(|_| self.poison())?;
+            self.undo(tail, mark.tail).inspect_err(|_| self.poison())?;
         }
         self.undo_step();
         if has_records {
             self.cut_log(mark);
+            if self.log.is_ordered {
+                self.strike_out(tail, mark.tail)?;
+            }
             self.heap.release_extents(mark.extent_count);
         }
         Ok(())
@@ -383,10 +375,10 @@ impl<M: Medium> Core<M> {
     /// The one store that cuts the log back to a mark, after what came behind it was undone.
     fn cut_log(&mut self, mark: &Mark) {
         let log = &mut self.log;
-        (log.check, log.room) = (mark.check, mark.room);
+        log.room = mark.room;
         let tail = mark.tail;
         let state =
-            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, mark.check, log.is_ordered) };
+            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, log.is_ordered, log.sequence) };
         if log.is_ordered {
             // All that is left in the log is fenced: no batch is open at the cut.
             self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));
@@ -397,6 +389,22 @@ impl<M: Medium> Core<M> {
             self.space.medium().fence(); // Orders: the cut, then the records that take the place behind it.
         }
         self.log.seen.raise_floor();
+    }
+
+    /// Makes the records behind a cut invalid. They have the number of this transaction, and if a batch that takes their
+    /// place is torn, they must not show through and be taken for its records.
+    fn strike_out(&mut self, tail: u64, until: u64) -> Result<()> {
+        let mut tail = tail;
+        while tail != until {
+            let record = self.record_before(tail)?;
+            let check = self.log_window(tail).and_then(|window| window.place(tail - 8, 1));
+            let check = check.expect("a record that was just read ends with its check");
+            self.space.store_word(Word::of(check), 0);
+            self.space.medium().flush(tail - 8, 8);
+            tail = record.before;
+        }
+        self.space.medium().fence(); // Orders: the records struck out, then those that take their place.
+        Ok(())
     }
 
     /// Copies before-images back, newest first, from `tail` to `until`. The log itself stays as it is, so that it
@@ -435,13 +443,7 @@ impl<M: Medium> Core<M> {
         while tail != until {
             let record = self.record_before(tail)?;
             let digest = self.space.digest(record.payload);
-            let before = if record.before == RECORDS_START {
-                chain_seed(self.log.sequence)
-            } else {
-                let word = self.log_window(record.before).and_then(|w| w.place(record.before - 8, 1));
-                self.space.load(word.ok_or_else(|| self.damaged_log(tail, record.before))?)
-            };
-            if record.check != record_check(before, record.target_word, digest) {
+            if record.check != record_check(self.log.seed, record.place, record.target_word, digest) {
                 return Err(self.damaged_record(tail - 8, record.check));
             }
             if record.kind == KIND_IMAGE {
@@ -469,7 +471,7 @@ impl<M: Medium> Core<M> {
         let shapeless = || self.damaged_record(footer.offset(), target_word);
         let place = footer.offset().checked_sub(len.next_multiple_of(8)).ok_or_else(shapeless)?;
         let payload = window.place(place, len).ok_or_else(shapeless)?;
-        let mut record = Record { kind, target, payload, before: place, check, target_word };
+        let mut record = Record { kind, target, payload, before: place, check, place, target_word };
         match kind {
             KIND_IMAGE if len > 0 => {}
             KIND_FRESH if len == 8 => {}

@@ -367,6 +367,30 @@ mod tests {
     }
 
     #[test]
+    fn a_growth_that_cannot_be_mapped_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        let mut region = options().create(&path).unwrap();
+        let backing = region.ground.backing;
+        if backing == Backing::FsDax {
+            return; // Then the lie below would be none.
+        }
+        for _ in 0..2 {
+            // The file is extended, and then the kernel refuses to map it as DAX.
+            region.ground.backing = Backing::FsDax;
+            assert!(matches!(region.grow(1 << 20), Err(Error::System { call: "mmap", .. })));
+            assert_eq!((region.len(), fs::metadata(&path).unwrap().len()), (1 << 16, 1 << 16));
+            assert_eq!((region.mapping.mapped(), region.header.len), (1 << 16, 1 << 16));
+        }
+        region.ground.backing = backing;
+        region.bytes_mut(HEADER_LEN..1 << 16).unwrap().fill(1);
+        region.grow(1 << 20).unwrap();
+        assert!(region.bytes_mut(1 << 16..1 << 20).unwrap().iter().all(|byte| *byte == 0));
+        region.close().unwrap();
+        assert_eq!(Region::open(&path).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
     fn after_a_failed_sync_a_region_neither_grows_nor_closes_as_clean() {
         let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let path = dir.path().join("region");
@@ -378,8 +402,10 @@ mod tests {
         assert!(matches!(region.synced(fail), Err(Error::System { call: "sync", .. })));
         let error = region.sync().unwrap_err();
         assert!(matches!(&error, Error::System { source, .. } if source.to_string().contains("earlier")));
+        // The header on the medium may tell of a longer file than we think it is, so it is not cut.
+        region.file.set_len(3 << 16).unwrap();
         assert!(region.grow(1 << 20).is_err());
-        assert_eq!((region.len(), fs::metadata(&path).unwrap().len()), (1 << 16, 1 << 16));
+        assert_eq!((region.len(), fs::metadata(&path).unwrap().len()), (1 << 16, 3 << 16));
         assert!(region.close().is_err());
         assert!(!Region::open(&path).unwrap().was_clean());
     }

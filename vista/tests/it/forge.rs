@@ -144,14 +144,14 @@ impl Image {
 /// Writes a log, record by record.
 pub(crate) struct LogWriter<'i> {
     image: &'i mut Image,
-    check: u64,
+    sequence: u64,
     pub(crate) tail: u64,
 }
 
 impl<'i> LogWriter<'i> {
     pub(crate) fn new(image: &'i mut Image) -> Self {
         let sequence: u64 = image.load(LOG_OFFSET + 8);
-        LogWriter { image, check: sequence ^ KEY_C, tail: LOG_OFFSET + LOG_RECORDS }
+        LogWriter { image, sequence, tail: LOG_OFFSET + LOG_RECORDS }
     }
 
     /// Appends a record; its payload is shorter than 256 bytes.
@@ -161,10 +161,11 @@ impl<'i> LogWriter<'i> {
     }
 
     pub(crate) fn raw_record(&mut self, target: u64, payload: &[u8]) -> &mut Self {
-        self.image.0[self.tail as usize..self.tail as usize + payload.len()].copy_from_slice(payload);
+        let place = self.tail;
+        self.image.0[place as usize..place as usize + payload.len()].copy_from_slice(payload);
         self.tail += payload.len().next_multiple_of(8) as u64;
-        self.check = fold(self.check ^ payload_digest(payload) ^ KEY_A, target ^ KEY_B);
-        self.image.store(self.tail, RecordFooter { target, check: self.check });
+        let check = fold(payload_digest(payload) ^ self.sequence ^ KEY_A, target.wrapping_add(place) ^ KEY_B);
+        self.image.store(self.tail, RecordFooter { target, check });
         self.tail += size_of::<RecordFooter>() as u64;
         self
     }
@@ -181,14 +182,12 @@ impl<'i> LogWriter<'i> {
     }
 
     pub(crate) fn publish_at(&mut self, tail: u64, is_ordered: bool) {
-        let state = tail >> 2 | u64::from(is_ordered) | self.check & !VALUE_MASK;
-        self.image.store(LOG_OFFSET, state);
+        self.image.store(LOG_OFFSET, seal(tail >> 2 | u64::from(is_ordered), self.sequence));
     }
 
     /// In an ordered domain: up to where the log is fenced.
     pub(crate) fn set_batch(&mut self, tail: u64) -> &mut Self {
-        let sequence: u64 = self.image.load(LOG_OFFSET + 8);
-        self.image.store(LOG_OFFSET + 16, seal(tail >> 3, sequence));
+        self.image.store(LOG_OFFSET + 16, seal(tail >> 3, self.sequence));
         self
     }
 }

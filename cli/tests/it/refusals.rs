@@ -1,0 +1,101 @@
+//! What cannot be opened is refused in one line, and what nobody reads is not written.
+
+use std::fs;
+use std::process::Stdio;
+
+use vista::Segment;
+
+use crate::support::{Dir, Root, command, make_segment, text, vista};
+
+#[test]
+fn what_is_no_segment_is_refused_in_one_line() {
+    let dir = Dir::new();
+    let whole = dir.path("whole");
+    make_segment(&whole);
+    let bytes = fs::read(&whole).unwrap();
+    let mut damaged = bytes.clone();
+    // Both copies of the region's header are alike, so both have to go.
+    damaged[..8192].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    let files: [(&str, &[u8], &str); 6] = [
+        ("empty", &[], "found"),
+        ("a byte", &[7], "found"),
+        ("garbage", &[0xab; 100_000], "found"),
+        ("zeroes", &[0; 100_000], "found"),
+        ("truncated", &bytes[..bytes.len() / 2], "found"),
+        ("damaged", &damaged, "found"),
+    ];
+    for (name, content, mention) in files {
+        let path = dir.path(name);
+        fs::write(&path, content).unwrap();
+        for command in ["info", "check"] {
+            for json in [&[][..], &["--json"]] {
+                let args = [&[command, text(&path)][..], json].concat();
+                vista(&args).is_refusal(&[name, mention, "the file was left as it is"]);
+            }
+        }
+        assert_eq!(fs::read(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn what_is_no_file_or_not_there_is_refused_in_one_line() {
+    let dir = Dir::new();
+    let missing = dir.path("missing");
+    let directory = dir.path(".");
+    for command in ["info", "check"] {
+        vista(&[command, text(&missing)]).is_refusal(&["missing: open failed", "is the path right?"]);
+        vista(&[command, text(&directory)]).is_refusal(&[text(&directory)]);
+        vista(&[command, "/dev/null"]).is_refusal(&["/dev/null"]);
+    }
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_segment_that_is_open_elsewhere_is_refused() {
+    let dir = Dir::new();
+    let path = dir.path("list");
+    make_segment(&path);
+    let owner = Segment::<Root>::open(&path).unwrap();
+    for command in ["info", "check"] {
+        vista(&[command, text(&path)]).is_refusal(&["in use by another owner", "end the process"]);
+    }
+    owner.close().unwrap();
+    assert_eq!(vista(&["check", text(&path)]).code, 0);
+}
+
+#[test]
+fn a_wrong_command_is_refused_with_the_usage() {
+    for args in [&[][..], &["info"], &["nothing"], &["demo", "--crashes", "0"], &["demo", "--scale", "0"]] {
+        let said = vista(args);
+        assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(said.stderr.contains("--help") || said.stderr.contains("Usage"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let help = vista(&["--help"]);
+    assert_eq!(help.code, 0);
+    assert!(help.stdout.contains("vista demo") && help.stdout.contains("Exit codes"), "{}", help.stdout);
+    assert!(!help.stdout.contains("worker"), "{}", help.stdout);
+    for command in ["demo", "info", "check"] {
+        assert!(vista(&[command, "--help"]).stdout.contains("Exit codes"));
+    }
+    assert_eq!(vista(&["--version"]).stdout, format!("vista {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_reader_who_has_gone_is_no_error() {
+    let dir = Dir::new();
+    let (path, bank) = (dir.path("list"), dir.path("bank"));
+    make_segment(&path);
+    let demo = ["demo", "--crashes", "2", "--scale", "1", "--seconds", "0.1", "--path", text(&bank)];
+    for args in [&["info", text(&path)][..], &["check", text(&path)], &["info", "--json", text(&path)], &demo]
+    {
+        let mut child = command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
