@@ -17,3 +17,4 @@ mod crash; // every crash image of small transactions
 mod checker; // the check sees what it is for
 mod hostile; // any bytes at all
 mod view; // a wild store dies
+mod traits; // what may be sent and shared

@@ -1,4 +1,5 @@
-//! The derive accepts what is sound, and refuses the rest with an error that says what to do.
+//! The derive accepts what is sound, and refuses the rest with an error that says what to do. Nor does it compile to
+//! write where nothing was logged, or to keep what a transaction lent longer than it lasts.
 //!
 //! The expected errors lie beside the cases in `tests/ui/fail`. They are rustc's words in part, and differ
 //! between compilers; after a change, `TRYBUILD=overwrite cargo test -p rio-vista --test types` writes them
