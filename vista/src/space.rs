@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // Mapped memory is reached through addresses; each obligation is answered where it arises.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use bytemuck::Pod;
 use rio::Medium;
@@ -393,8 +393,12 @@ impl<M: Medium> Pen<'_, M> {
         let place = at.place();
         let to = self.space.at(self.base, place).cast_mut();
         compiler_fence(Ordering::SeqCst);
-        // SAFETY: the place lies inside the writable view, aligned, and the pen has the space to itself.
-        unsafe { to.write_volatile(word) };
+        // SAFETY: the place lies inside the writable view, aligned; the pen has the space to itself, so that nobody else
+        // reaches the word meanwhile, atomically or not.
+        let to = unsafe { AtomicU64::from_ptr(to) };
+        // Release: also a processor that reorders stores makes those before it first, which the words of the log's
+        // header, all in one line, rely on in an ordered domain. On x86-64 it is a plain store.
+        to.store(word, Ordering::Release);
         compiler_fence(Ordering::SeqCst);
         self.space.medium.stored(place.offset, 8);
     }
