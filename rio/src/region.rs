@@ -51,7 +51,9 @@ use crate::{
 /// here: a region keeps bytes, and knows no transactions.
 ///
 /// # Dropping
-/// A region dropped without [`close`](Region::close) is closed as well as can be: errors go unnoticed, and then
+/// A region that was opened with [`accept_reboot`](RegionOptions::accept_reboot) because it had been left open across
+/// a reboot stays marked so until it is closed: whoever dropped it may have found that its content does not agree. Any other
+/// region dropped without [`close`](Region::close) is closed as well as can be: errors go unnoticed, and then
 /// it stays marked as open, which is always safe.
 ///
 /// # Limits
@@ -78,6 +80,8 @@ pub struct Region {
     found: Option<State>,
     max_len: u64,
     private: bool,
+    /// Opened at the caller's insistence, although left open across a reboot: only an explicit close makes it clean.
+    is_doubtful: bool,
     hints: Hints,
     /// A sync failed. The kernel then forgets which pages it did not write, so that later syncs tell nothing.
     sync_failed: AtomicBool,
@@ -397,6 +401,9 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if self.is_doubtful {
+            return; // It may have been dropped because its content did not agree.
+        }
         let _ = self.shut(); // As documented: it then stays marked as open.
     }
 }

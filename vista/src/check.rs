@@ -44,7 +44,7 @@ pub struct Stats {
     pub max_len: u64,
     /// Length of the log's first extent.
     pub log_len: u64,
-    /// Number of transactions since the segment was created.
+    /// Number of the latest transaction. Aborted and empty ones count, and so do those of creation.
     pub transaction_count: u64,
     /// Number of zones.
     pub zone_count: u64,

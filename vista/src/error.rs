@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// An error of vista. Nothing is half done when one is returned; a transaction that meets one may go on, commit
-/// or abort.
+/// or abort, except after [`Error::Poisoned`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -14,8 +14,9 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::heap::{Heap, zone_len};
 use crate::layout::{
-    CLASS_LISTS, FORMAT_VERSION, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader, MEDIUM_LEN_MAX, META_PAGES,
-    PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET, SegmentHeader, ZONES_MAX,
+    CLASS_LISTS, CLASSES, FORMAT_VERSION, HeapPage, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader,
+    MEDIUM_LEN_MAX, META_PAGES, PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET,
+    SegmentHeader, ZONES_MAX,
 };
 use crate::seal::{record_seed, seal, unseal, zone_check};
 use crate::seen::Seen;
@@ -116,9 +117,37 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     let mut core = new_core(space.into_medium(), name, &header)?;
     core.log.sequence = core.space.load_word(core.log.sequence_word);
     core.log.seed = record_seed(core.log.sequence);
+    check_reserved(&core)?;
     load_zones(&mut core)?;
     guard(&mut core, &header)?;
     Ok(core)
+}
+
+/// What is reserved is zero: behind the segment header, and in the heap page.
+fn check_reserved<M: Medium>(core: &Core<M>) -> Result<()> {
+    let heap_page = core.heap.meta.start() + PAGE_LEN;
+    let header_end = SEGMENT_OFFSET + size_of::<SegmentHeader>() as u64;
+    let heap_reserved = heap_page + offset_of!(HeapPage, reserved) as u64;
+    for (start, end) in [(header_end, SEGMENT_OFFSET + PAGE_LEN), (heap_reserved, heap_page + PAGE_LEN)] {
+        let window = Window::new(&core.space, start, end).expect("the geometry was checked");
+        let bytes = core.space.read(window.place(start, end - start).expect("a window holds its own bytes"));
+        if let Some(at) = bytes.iter().position(|&byte: &u8| byte != 0) {
+            return Err(core.damaged(start + at as u64, "reserved byte", bytes[at].into(), "zero"));
+        }
+    }
+    let words = (CLASSES.len()..CLASS_LISTS).map(|class| core.heap.partial_head(class));
+    for word in words {
+        let found = core.space.load(word);
+        if found != seal(0, word.offset()) {
+            return Err(core.damaged(
+                word.offset(),
+                "head of a list without a class",
+                found,
+                "a sealed zero",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The root, if it is an `R`.

@@ -229,9 +229,11 @@ impl Heap {
         self.meta.place(offset, 1).expect("the directory lies in the metadata")
     }
 
-    /// Where the next zone begins.
-    fn zones_end(&self) -> u64 {
-        self.zones.last().map_or(self.meta.start() + META_PAGES * PAGE_LEN, |zone| zone.pages.end())
+    /// Where the next zone begins: behind the metadata, or behind a guard page after the zone before.
+    fn next_zone(&self) -> u64 {
+        self.zones
+            .last()
+            .map_or(self.meta.start() + META_PAGES * PAGE_LEN, |zone| zone.pages.end() + PAGE_LEN)
     }
 
     /// Takes a zone, whose entry is checked, into the geometry.
@@ -240,7 +242,7 @@ impl Heap {
         let table_end = entry.offset.checked_add(table_len)?;
         let pages_start = table_end.checked_add(PAGE_LEN)?;
         let pages_end = pages_start.checked_add(entry.page_count.checked_mul(PAGE_LEN)?)?;
-        let is_new = entry.offset >= self.zones_end() && entry.offset.is_multiple_of(PAGE_LEN);
+        let is_new = entry.offset >= self.next_zone() && entry.offset.is_multiple_of(PAGE_LEN);
         if !is_new || entry.page_count == 0 {
             return None;
         }
@@ -736,7 +738,7 @@ impl<M: Medium> Core<M> {
     /// is rolled back. A crash before that store leaves a longer medium, which the next zone takes.
     pub(crate) fn add_zone(&mut self, page_count: u64) -> Result<usize> {
         let index = self.heap.zones.len();
-        let start = self.heap.zones_end();
+        let start = self.heap.next_zone();
         let medium = self.space.medium();
         let (len, max_len) = (medium.len(), medium.max_len());
         let wanted = page_count.saturating_mul(PAGE_LEN);
@@ -758,7 +760,8 @@ impl<M: Medium> Core<M> {
                 return Err(error.into());
             }
         }
-        let page_count = zone_pages(self.space.medium().len() - start).min(u64::from(u32::MAX) - 1);
+        let page_count =
+            zone_pages(self.space.medium().len().saturating_sub(start)).min(u64::from(u32::MAX) - 1);
         let mut entry = ZoneEntry { offset: start, page_count, top: 0, check: 0 };
         entry.check = zone_check(&entry, index as u64);
         let place = self.heap.zone_entry(index);
@@ -779,10 +782,13 @@ impl<M: Medium> Core<M> {
         Ok(index)
     }
 
-    /// Makes the page between a zone's descriptors and its pages inaccessible.
+    /// Makes the pages in front of a zone, and between its descriptors and its pages, inaccessible.
     pub(crate) fn guard_zone(&mut self, index: usize) -> Result<()> {
-        let guard = self.heap.zones[index].table.end();
-        Ok(self.space.medium_mut().guard(guard, PAGE_LEN)?)
+        let table = self.heap.zones[index].table;
+        if index > 0 {
+            self.space.medium_mut().guard(table.start() - PAGE_LEN, PAGE_LEN)?;
+        }
+        Ok(self.space.medium_mut().guard(table.end(), PAGE_LEN)?)
     }
 
     /// Number of pages of a zone below its top.

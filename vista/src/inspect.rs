@@ -131,8 +131,7 @@ impl<M: Medium> Inspector<M> {
     /// The root.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) if its description fails its check, as it may while a transaction
-    /// that changes it is in flight.
+    /// [`Error::Damaged`](crate::Error::Damaged) if its description fails its check.
     pub fn root(&self) -> Result<RootInfo> {
         let page = format::root_page(&self.core)?;
         Ok(RootInfo {

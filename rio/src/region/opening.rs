@@ -188,6 +188,11 @@ impl Region {
         }
         let mut region =
             Region::assemble(options, path, file, ground, &system, Origin::Found { header, newest })?;
+        if left_open && !header.survives.kernel_crash {
+            // The doubt stays with the file until its owner has closed it: the mark keeps the boot that it comes from.
+            region.is_doubtful = true;
+            region.header.boot_id = header.boot_id;
+        }
         if !region.private {
             // Orders: the mark that it is open, durable, then every store of the new owner.
             region.write_header()?;
@@ -261,6 +266,7 @@ impl Region {
             found,
             max_len,
             private,
+            is_doubtful: false,
             hints,
             sync_failed: AtomicBool::new(false),
         })
