@@ -12,7 +12,7 @@ use rio::Domain;
 use vista::layout::PAGE_LEN;
 use vista::{Error, PPtr, PSlice, Persistent, Segment, Transaction};
 
-use crate::support::{Content, SMALL, SplitMix, content, pages, sized};
+use crate::support::{SMALL, SplitMix, content, pages, sized};
 use crate::traced::{Event, Traced, apply, line_of};
 
 #[derive(Clone, Copy, Debug, PartialEq, Persistent)]
@@ -131,7 +131,7 @@ impl Explorer {
             return known;
         }
         let (medium, tape) = Traced::from_bytes(image, 0, self.domain);
-        let is_beyond = self.seen.len() > IMAGES_MAX && (depth < DEPTH || hash % 8 != 0);
+        let is_beyond = self.seen.len() > IMAGES_MAX && (depth < DEPTH || !hash.is_multiple_of(8));
         let is_last = depth == 0 || is_beyond;
         if !is_last {
             tape.start_announced();
