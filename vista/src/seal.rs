@@ -22,8 +22,14 @@ pub(crate) fn fold(a: u64, b: u64) -> u64 {
 /// A word that holds `value` (42 bits) and a 22-bit seal over it and `salt`.
 #[inline(always)]
 pub(crate) fn seal(value: u64, salt: u64) -> u64 {
+    seal_by(value, salt ^ KEY_A)
+}
+
+/// The same, where the salt was mixed with its key before.
+#[inline(always)]
+fn seal_by(value: u64, salt: u64) -> u64 {
     debug_assert!(value <= VALUE_MASK, "a sealed value has 42 bits");
-    let hash = (value ^ salt.rotate_left(21) ^ KEY_C).wrapping_mul(KEY_A);
+    let hash = (value ^ salt).wrapping_mul(KEY_A);
     value | hash & !VALUE_MASK
 }
 
@@ -152,10 +158,11 @@ pub(crate) fn record_check(seed: u64, place: u64, target: u64, digest: u64) -> u
     fold(digest ^ seed, target.wrapping_add(place) ^ KEY_B)
 }
 
-/// The state of a log that ends at `tail`: the tail over 4, its lowest bit telling of an ordered domain, sealed.
+/// The state of a log that ends at `tail`: the tail over 4, its lowest bit telling of an ordered domain, sealed with the
+/// number of the transaction, of which the [seed](record_seed) is made.
 #[inline(always)]
-pub(crate) fn tail_state(tail: u64, is_ordered: bool, sequence: u64) -> u64 {
-    seal(tail >> 2 | u64::from(is_ordered), sequence)
+pub(crate) fn tail_state(tail: u64, is_ordered: bool, seed: u64) -> u64 {
+    seal_by(tail >> 2 | u64::from(is_ordered), seed)
 }
 
 /// Tail and order that a log's state speaks of, if the seal fits.

@@ -87,8 +87,10 @@ impl Seen {
     #[inline(always)]
     pub(crate) fn raise_floor(&mut self) {
         self.last = (0, 0);
-        self.floor = self.number;
-        self.asks_tables = false;
+        if self.asks_tables {
+            self.floor = self.number;
+            self.asks_tables = false;
+        }
     }
 
     #[inline(never)]

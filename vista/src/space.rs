@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // Mapped memory is reached through addresses; each obligation is answered where it arises.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use bytemuck::Pod;
 use rio::Medium;
@@ -308,37 +308,20 @@ impl<M: Medium> Space<M> {
         self.medium.stored(place.offset, place.count);
     }
 
-    /// One aligned 8-byte store that the compiler neither splits, drops nor moves: everything before it in the
-    /// program is stored before, everything behind it after. (The processor's order is the domain's affair.)
+    /// Looks the address of the bytes up once, for several stores.
+    #[inline(always)]
+    pub(crate) fn pen(&mut self) -> Pen<'_, M> {
+        let base = self.medium.write_base();
+        Pen { space: self, base }
+    }
+
+    /// One store that is not moved: see [`Pen::publish`].
     #[inline(always)]
     pub(crate) fn publish(&mut self, at: Word, word: u64) {
-        let place = at.place();
-        let to = self.at(self.medium.write_base(), place).cast_mut();
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: the place lies inside the writable view, aligned, and `&mut self` is alone.
-        unsafe { to.write_volatile(word) };
-        compiler_fence(Ordering::SeqCst);
-        self.medium.stored(place.offset, 8);
+        self.pen().publish(at, word);
     }
 
-    /// Copies a place into the log and digests it on the way; the last word is filled up with zeroes.
-    /// Returns the digest. `to` is the log's room for it, `from` rounded up to whole words.
-    #[inline(always)]
-    pub(crate) fn copy_image(&mut self, from: Place<u8>, to: Place<u64>) -> u64 {
-        assert!(to.count == from.count.div_ceil(8), "an image fits its room");
-        if from.count >= LONG_LEN as u64 {
-            let digest = self.copy_long_image(from, to);
-            self.medium.stored(to.offset, to.len());
-            return digest;
-        }
-        let source = self.at(self.medium.write_base(), from);
-        let target = self.at(self.medium.write_base(), to).cast_mut();
-        let digest = copy_words(source, target, from.count as usize);
-        self.medium.stored(to.offset, to.len());
-        digest
-    }
-
-    /// The digest that [`copy_image`](Space::copy_image) made of these bytes.
+    /// The digest that [`copy_image`](Pen::copy_image) made of these bytes.
     pub(crate) fn digest(&self, place: Place<u8>) -> u64 {
         let bytes = self.read_inside(place);
         if let Ok(word) = bytes.try_into() {
@@ -357,7 +340,7 @@ impl<M: Medium> Space<M> {
         digest.sum()
     }
 
-    /// As [`copy_image`](Space::copy_image), for what is long enough that a call of its own is worth it.
+    /// As [`copy_image`](Pen::copy_image), for what is long enough that a call of its own is worth it.
     #[inline(never)]
     fn copy_long_image(&mut self, from: Place<u8>, to: Place<u64>) -> u64 {
         let source = self.at(self.medium.write_base(), from);
@@ -390,6 +373,61 @@ impl<M: Medium> Space<M> {
     fn at<T, U>(&self, base: *const U, place: Place<T>) -> *const T {
         // SAFETY: a place lies inside the medium, whose view is one mapping.
         unsafe { base.cast::<u8>().add(place.offset as usize) }.cast()
+    }
+}
+
+/// A space that is being stored to.
+///
+/// It keeps the address of the bytes: as far as the compiler knows, every store through an address may change the field
+/// that the address was read from, and it would read it again for the next one.
+pub(crate) struct Pen<'s, M> {
+    space: &'s mut Space<M>,
+    base: *mut u8,
+}
+
+impl<M: Medium> Pen<'_, M> {
+    /// One aligned 8-byte store that the compiler neither splits, drops nor moves: everything before it in the
+    /// program is stored before, everything behind it after. (The processor's order is the domain's affair.)
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, at: Word, word: u64) {
+        let place = at.place();
+        let to = self.space.at(self.base, place).cast_mut();
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: the place lies inside the writable view, aligned; the pen has the space to itself, so that nobody else
+        // reaches the word meanwhile, atomically or not.
+        let to = unsafe { AtomicU64::from_ptr(to) };
+        // Release: also a processor that reorders stores makes those before it first, which the words of the log's
+        // header, all in one line, rely on in an ordered domain. On x86-64 it is a plain store.
+        to.store(word, Ordering::Release);
+        compiler_fence(Ordering::SeqCst);
+        self.space.medium.stored(place.offset, 8);
+    }
+
+    /// Stores words at the start of a place.
+    #[inline(always)]
+    pub(crate) fn store_words<const N: usize>(&mut self, place: Place<u64>, words: [u64; N]) {
+        assert!(N as u64 <= place.count, "words to store fit their place");
+        let to = self.space.at(self.base, place).cast_mut().cast::<[u64; N]>();
+        // SAFETY: (1) the place lies inside the writable view, aligned for words, and is long enough. (2) The pen has
+        // the space to itself.
+        unsafe { to.write(words) };
+        self.space.medium.stored(place.offset, N as u64 * 8);
+    }
+
+    /// Copies a place into the log and digests it on the way; the last word is filled up with zeroes.
+    /// Returns the digest. `to` is the log's room for it, `from` rounded up to whole words.
+    #[inline(always)]
+    pub(crate) fn copy_image(&mut self, from: Place<u8>, to: Place<u64>) -> u64 {
+        assert!(to.count == from.count.div_ceil(8), "an image fits its room");
+        let digest = if from.count >= LONG_LEN as u64 {
+            self.space.copy_long_image(from, to)
+        } else {
+            let source = self.space.at(self.base, from);
+            let target = self.space.at(self.base, to).cast_mut();
+            copy_words(source, target, from.count as usize)
+        };
+        self.space.medium.stored(to.offset, to.len());
+        digest
     }
 }
 
@@ -602,7 +640,7 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|i| (i * 7 + len) as u8).collect();
             space.store_bytes(from, &bytes);
             let to = window.place::<u64>(6000, len.div_ceil(8)).unwrap();
-            let digest = space.copy_image(from, to);
+            let digest = space.pen().copy_image(from, to);
             assert_eq!(space.read(to.bytes())[..len as usize], bytes);
             assert!(space.read(to.bytes())[len as usize..].iter().all(|&byte| byte == 0));
             assert_eq!(space.digest(from), digest);

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::leak::Inner;
 use crate::persistent::align_bytes_of;
 use crate::space::{Disjoint, Place};
-use crate::undo::{Mark, record_words};
+use crate::undo::{Mark, Records, is_short, record_words};
 use crate::{Error, PPtr, PSlice, Persistent};
 
 /// Changes to a segment that become durable together or not at all.
@@ -618,11 +618,12 @@ macro_rules! pointers {
                 let word_count = 0 $(+ record_words(places.$index.bytes()))+;
                 let has_bytes = true $(&& places.$index.len() > 0)+;
                 let is_quick = has_bytes && !core.log.is_ordered && core.log.seen.has_empty_tables();
-                if is_quick && let Some(mut records) = core.log.take_room(word_count) {
-                    $(records.image(&mut core.space, places.$index.bytes());)+
-                    core.publish_tail();
+                if is_quick && let Some(room) = core.log.take_room(word_count) {
+                    let mut records = Records::new(&mut core.space, room, core.log.seed);
+                    $(records.image(places.$index.bytes());)+
+                    records.publish(core.log.state, false);
                     // Short transactions do not fill the tables; asked once for all.
-                    let is_short = core.log.is_short();
+                    let is_short = is_short(room.end());
                     $(core.log.seen.note(places.$index.offset(), places.$index.len(), is_short);)+
                 } else {
                     $(core.log_range(batch, places.$index.bytes())?;)+

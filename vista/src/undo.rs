@@ -14,7 +14,7 @@ use crate::layout::{
 };
 use crate::seal::{digest_word, record_check, record_seed, seal, tail_state};
 use crate::seen::Seen;
-use crate::space::{Place, Room, Space, Window, Word};
+use crate::space::{Pen, Place, Room, Space, Window, Word};
 use rio::{LINE_LEN, Medium};
 
 /// Offset of the first record of every transaction.
@@ -55,24 +55,18 @@ impl Log {
 
     /// Takes the room for records of `word_count` words together, if the extent has it.
     #[inline(always)]
-    pub(crate) fn take_room(&mut self, word_count: u64) -> Option<Records> {
+    pub(crate) fn take_room(&mut self, word_count: u64) -> Option<Place<u64>> {
         if word_count > (PAYLOAD_LEN_MAX + FOOTER_LEN) / 8 {
             return None;
         }
-        self.room.take(word_count).map(|room| Records { room, seed: self.seed })
+        self.room.take(word_count)
     }
+}
 
-    /// Notes a range that is logged.
-    #[inline(always)]
-    pub(crate) fn note(&mut self, range: Place<u8>) {
-        self.seen.note(range.offset(), range.len(), self.is_short());
-    }
-
-    /// Whether the log is so short that what is logged twice does not matter.
-    #[inline(always)]
-    pub(crate) fn is_short(&self) -> bool {
-        self.tail() < RECORDS_START + SHORT_LEN
-    }
+/// Whether a log that ends at `tail` is so short that what is logged twice does not matter.
+#[inline(always)]
+pub(crate) fn is_short(tail: u64) -> bool {
+    tail < RECORDS_START + SHORT_LEN
 }
 
 /// One record, found by walking back.
@@ -89,35 +83,47 @@ pub(crate) struct Record {
 }
 
 /// Records that are being appended: the rest of the room taken for them.
-pub(crate) struct Records {
+pub(crate) struct Records<'s, M> {
+    pen: Pen<'s, M>,
     room: Place<u64>,
     seed: u64,
 }
 
-impl Records {
+impl<'s, M: Medium> Records<'s, M> {
+    #[inline(always)]
+    pub(crate) fn new(space: &'s mut Space<M>, room: Place<u64>, seed: u64) -> Self {
+        Records { pen: space.pen(), room, seed }
+    }
+
     /// Appends the before-image of a range, which has bytes.
     #[inline(always)]
-    pub(crate) fn image<M: Medium>(&mut self, space: &mut Space<M>, range: Place<u8>) {
+    pub(crate) fn image(&mut self, range: Place<u8>) {
         debug_assert!(range.len() > 0, "a record without bytes would be taken for a damaged one");
         let (payload, rest) = self.room.split(range.len().div_ceil(8));
-        let digest = space.copy_image(range, payload);
-        self.finish(space, rest, target_word(range.offset(), KIND_IMAGE, range.len()), digest);
+        let digest = self.pen.copy_image(range, payload);
+        self.finish(rest, target_word(range.offset(), KIND_IMAGE, range.len()), digest);
     }
 
     /// Appends a record of one word.
-    fn word<M: Medium>(&mut self, space: &mut Space<M>, target: u64, kind: u64, word: u64) {
+    fn word(&mut self, target: u64, kind: u64, word: u64) {
         let (payload, rest) = self.room.split(1);
-        space.store_word(Word::of(payload), word);
-        self.finish(space, rest, target_word(target, kind, 8), digest_word(word));
+        self.pen.store_words(payload, [word]);
+        self.finish(rest, target_word(target, kind, 8), digest_word(word));
     }
 
     #[inline(always)]
-    fn finish<M: Medium>(&mut self, space: &mut Space<M>, rest: Place<u64>, target: u64, digest: u64) {
+    fn finish(&mut self, rest: Place<u64>, target: u64, digest: u64) {
         let (footer, rest) = rest.split(FOOTER_LEN / 8);
-        let check = record_check(self.seed, self.room.offset(), target, digest);
-        let footer_bytes = RecordFooter { target, check };
-        space.store_bytes(footer.bytes(), bytemuck::bytes_of(&footer_bytes));
+        let RecordFooter { target, check } =
+            RecordFooter { target, check: record_check(self.seed, self.room.offset(), target, digest) };
+        self.pen.store_words(footer, [target, check]);
         self.room = rest;
+    }
+
+    /// Publishes them, by one store.
+    #[inline(always)]
+    pub(crate) fn publish(mut self, state: Word, is_ordered: bool) {
+        self.pen.publish(state, tail_state(self.room.offset(), is_ordered, self.seed));
     }
 }
 
@@ -171,21 +177,15 @@ impl<M: Medium> Core<M> {
             return Ok(());
         }
         if !self.log.is_ordered
-            && let Some(mut records) = self.log.take_room(record_words(range))
+            && let Some(room) = self.log.take_room(record_words(range))
         {
-            records.image(&mut self.space, range);
-            self.publish_tail();
-            self.log.note(range);
+            let mut records = Records::new(&mut self.space, room, self.log.seed);
+            records.image(range);
+            records.publish(self.log.state, false);
+            self.log.seen.note(offset, len, is_short(room.end()));
             return Ok(());
         }
         self.log_in_parts(batch, range)
-    }
-
-    /// Publishes what was appended, by one store.
-    #[inline(always)]
-    pub(crate) fn publish_tail(&mut self) {
-        let log = &self.log;
-        self.space.publish(log.state, tail_state(log.tail(), log.is_ordered, log.sequence));
     }
 
     /// The same for a range that is longer than a record may be, or than its extent has room for, and for all
@@ -201,11 +201,10 @@ impl<M: Medium> Core<M> {
                 continue;
             }
             let part = range.part(done, rest.min(room));
-            self.take_batch_room(batch, record_words(part)).image(&mut self.space, part);
-            self.publish_tail();
+            self.append(batch, record_words(part), |records| records.image(part));
             done += part.len();
         }
-        self.log.note(range);
+        self.log.seen.note(range.offset(), range.len(), is_short(self.log.tail()));
         Ok(())
     }
 
@@ -256,16 +255,18 @@ impl<M: Medium> Core<M> {
 
     /// Appends a record whose payload is one word. The caller has made sure of the room.
     fn append_word(&mut self, batch: &mut Batch, target: u64, kind: u64, word: u64) {
-        self.take_batch_room(batch, WORD_RECORD_LEN / 8).word(&mut self.space, target, kind, word);
-        self.publish_tail();
+        self.append(batch, WORD_RECORD_LEN / 8, |records| records.word(target, kind, word));
     }
 
-    /// Takes the room for one record, opening a batch in an ordered domain. The caller has made sure of the room.
-    fn take_batch_room(&mut self, batch: &mut Batch, word_count: u64) -> Records {
+    /// Appends one record and publishes it. The caller has made sure of the room.
+    fn append(&mut self, batch: &mut Batch, word_count: u64, append: impl FnOnce(&mut Records<'_, M>)) {
         if self.log.is_ordered && !batch.is_unfenced {
             self.open_batch(batch, self.log.tail());
         }
-        self.log.take_room(word_count).expect("room for a record")
+        let room = self.log.take_room(word_count).expect("room for a record");
+        let mut records = Records::new(&mut self.space, room, self.log.seed);
+        append(&mut records);
+        records.publish(self.log.state, self.log.is_ordered);
     }
 
     /// Notes on the medium up to where the records are fenced, before one is appended that is not.
@@ -378,7 +379,7 @@ impl<M: Medium> Core<M> {
         log.room = mark.room;
         let tail = mark.tail;
         let state =
-            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, log.is_ordered, log.sequence) };
+            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, log.is_ordered, log.seed) };
         if log.is_ordered {
             // All that is left in the log is fenced: no batch is open at the cut.
             self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));

@@ -24,6 +24,7 @@ pub(crate) fn quick() -> Criterion {
 }
 
 /// Measures each engine, one after the other, on its inputs over and over.
+#[allow(dead_code)] // Opening has no engines.
 pub(crate) fn measure(group: &mut BenchmarkGroup<'_, WallTime>, entries: &[Entry]) {
     for entry in entries {
         let mut runner = None; // Made when the benchmark is asked for: a filter leaves most of them out.

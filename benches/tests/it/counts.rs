@@ -8,7 +8,7 @@ use benches::{allocations, heap};
 use rio::Domain;
 use workloads::Scale;
 
-use crate::files;
+use crate::{dir, files};
 
 /// Fences of one transaction, and allocations of a hundred.
 fn costs(entry: &Entry) -> (f64, u64) {
@@ -59,7 +59,8 @@ fn allocations_are_seen() {
 
 fn silent(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_benches"));
-    command.args(["silent", "alloc-free", "vista, one transaction"]).args(arguments).output().unwrap()
+    command.args(["silent", "alloc-free", "vista, one transaction", "--dir"]).arg(dir());
+    command.args(arguments).output().unwrap()
 }
 
 #[test]

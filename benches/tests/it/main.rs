@@ -6,7 +6,7 @@ mod engines; // every engine ends in the model's state
 mod counts; // fences, lines, allocations
 mod others; // opening and fragmentation
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use benches::allocations::CountingAllocator;
 use benches::files::Files;
@@ -14,7 +14,12 @@ use benches::files::Files;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-fn files() -> Files {
+/// Memory if there is a place for it, else where temporary files go.
+fn dir() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    Files::new(if memory.is_dir() { memory } else { Path::new("/tmp") }).unwrap()
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+fn files() -> Files {
+    Files::new(&dir()).unwrap()
 }

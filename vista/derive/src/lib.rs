@@ -83,6 +83,7 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
         unsafe impl #impl_generics #vista::__private::Pod for #name #type_generics #where_clause {}
 
         #[automatically_derived]
+        #[diagnostic::do_not_recommend] // The list of what is persistent names the kinds, not every struct.
         impl #impl_generics #vista::Persistent for #name #type_generics #where_clause {
             #describe
         }

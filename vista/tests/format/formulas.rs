@@ -34,7 +34,7 @@ fn fold(a: u64, b: u64) -> u64 {
 
 impl Keys {
     fn seal(&self, value: u64, salt: u64) -> u64 {
-        let hash = (value ^ salt.rotate_left(21) ^ self.c).wrapping_mul(self.a);
+        let hash = (value ^ salt ^ self.a).wrapping_mul(self.a);
         value | hash & !((1 << 42) - 1)
     }
 

@@ -16,7 +16,7 @@ fn fold(a: u64, b: u64) -> u64 {
 
 pub(crate) fn seal(value: u64, salt: u64) -> u64 {
     let value = value & VALUE_MASK;
-    value | (value ^ salt.rotate_left(21) ^ KEY_C).wrapping_mul(KEY_A) & !VALUE_MASK
+    value | (value ^ salt ^ KEY_A).wrapping_mul(KEY_A) & !VALUE_MASK
 }
 
 fn digest(words: &[u64]) -> u64 {
