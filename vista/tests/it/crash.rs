@@ -5,6 +5,7 @@
 //! 64 bytes keeps some first of its stores, at least those flushed before the last fence; small sets of lines are tried
 //! in all combinations, larger ones by seed. Start at [`explore`].
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -12,7 +13,7 @@ use rio::Domain;
 use vista::layout::PAGE_LEN;
 use vista::{Error, PPtr, PSlice, Persistent, Segment, Transaction};
 
-use crate::support::{Content, SMALL, SplitMix, content, pages, sized};
+use crate::support::{SMALL, SplitMix, content, pages, sized};
 use crate::traced::{Event, Traced, apply, line_of};
 
 #[derive(Clone, Copy, Debug, PartialEq, Persistent)]
@@ -26,6 +27,7 @@ struct Root {
 
 type Tx<'s> = Transaction<'s, Root, Traced>;
 type Step = fn(&mut Segment<Root, Traced>);
+type AnyStep<'a> = Box<dyn Fn(&mut Segment<Root, Traced>) + 'a>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Model {
@@ -131,7 +133,7 @@ impl Explorer {
             return known;
         }
         let (medium, tape) = Traced::from_bytes(image, 0, self.domain);
-        let is_beyond = self.seen.len() > IMAGES_MAX && (depth < DEPTH || hash % 8 != 0);
+        let is_beyond = self.seen.len() > IMAGES_MAX && (depth < DEPTH || !hash.is_multiple_of(8));
         let is_last = depth == 0 || is_beyond;
         if !is_last {
             tape.start_announced();
@@ -164,7 +166,7 @@ fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
 }
 
 /// Runs the steps, crashes them everywhere, and opens what is left. Returns the number of distinct images.
-fn explore(model: Model, name: &str, capacity: u64, setup: Step, steps: &[Step]) -> usize {
+fn explore(model: Model, name: &str, capacity: u64, setup: Step, steps: &[AnyStep<'_>]) -> usize {
     let domain = if model == Model::Coherent { Domain::PageCache } else { Domain::Adr };
     let (mut segment, tape) = sized::<Root>(domain, SMALL, capacity);
     setup(&mut segment);
@@ -196,8 +198,9 @@ fn check(name: &str, steps: &[Step]) {
 }
 
 fn check_with(name: &str, capacity: u64, setup: Step, steps: &[Step]) {
+    let steps: Vec<AnyStep<'_>> = steps.iter().map(|&step| Box::new(step) as AnyStep<'_>).collect();
     for model in [Model::Coherent, Model::Adr] {
-        let image_count = explore(model, name, capacity, setup, steps);
+        let image_count = explore(model, name, capacity, setup, &steps);
         assert!(image_count > steps.len(), "{name}, {model:?}: {image_count} images");
     }
 }
@@ -491,6 +494,78 @@ fn growth() {
             })
         }],
     );
+}
+
+/// Transactions of any operations in a segment with little room: steps of the heap that fail, or are done again because
+/// the log was full, in between.
+#[test]
+fn any_transactions() {
+    check_any(0..3);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn any_transactions_at_length() {
+    check_any(3..60);
+}
+
+fn check_any(seeds: std::ops::Range<u64>) {
+    for model in [Model::Coherent, Model::Adr] {
+        for seed in seeds.clone() {
+            let random = RefCell::new(SplitMix(seed));
+            let live = RefCell::new(Vec::new());
+            let steps: Vec<AnyStep<'_>> = (0..3)
+                .map(|_| {
+                    Box::new(|segment: &mut Segment<Root, Traced>| {
+                        any_transaction(segment, &mut random.borrow_mut(), &mut live.borrow_mut());
+                    }) as AnyStep<'_>
+                })
+                .collect();
+            explore(model, &format!("any_transactions, seed {seed}"), SMALL, fill, &steps);
+        }
+    }
+}
+
+/// Operations on blocks that fill their place, so that all of their bytes are known.
+fn any_transaction(segment: &mut Segment<Root, Traced>, random: &mut SplitMix, live: &mut Vec<PSlice<u8>>) {
+    let before = live.clone();
+    let mut tx = segment.begin().unwrap();
+    let mut savepoint = None;
+    for _ in 0..4 + random.below(14) {
+        let at = random.below(live.len().max(1) as u64) as usize;
+        match random.below(9) {
+            0..=2 => {
+                let len = [16, 64, 1024, 2048, 4096, 8192][random.below(6) as usize];
+                live.extend(tx.alloc_slice(&vec![random.next() as u8; len]));
+            }
+            3 | 4 if !live.is_empty() => {
+                if tx.free_slice(live[at]).is_ok() {
+                    live.swap_remove(at);
+                }
+            }
+            5 if !live.is_empty() => {
+                let from = random.below(live[at].len() as u64) as usize;
+                let part = live[at].slice(from..live[at].len().min(from + 700)).unwrap();
+                if let Ok(bytes) = tx.slice_mut(part) {
+                    bytes.fill(random.next() as u8);
+                }
+            }
+            6 => savepoint = tx.savepoint().ok().map(|savepoint| (savepoint, live.clone())),
+            7 => {
+                if let Some((savepoint, then)) = savepoint.take() {
+                    tx.rollback_to(&savepoint).unwrap();
+                    *live = then;
+                }
+            }
+            _ => drop(tx.write(word(&tx, random.below(8)), random.next())),
+        }
+    }
+    if random.below(4) > 0 {
+        tx.commit().unwrap();
+    } else {
+        tx.abort().unwrap();
+        *live = before;
+    }
 }
 
 /// A crash of a creation leaves nothing that opens, or the whole segment.

@@ -337,9 +337,9 @@ fn what_has_no_bytes_alone() {
             reopen::<Root>(&tape.bytes(), domain).unwrap();
         }
     }
-    check_one(|tx| drop(tx.slice_mut(PSlice::<u64>::empty()).map(|_| ()).unwrap()));
-    check_one(|tx| drop(tx.get_disjoint_mut((tx.root_ptr().cast::<()>(),)).map(|_| ()).unwrap()));
-    check_one(|tx| drop(tx.alloc(()).unwrap()));
+    check_one(|tx| tx.slice_mut(PSlice::<u64>::empty()).map(|_| ()).unwrap());
+    check_one(|tx| tx.get_disjoint_mut((tx.root_ptr().cast::<()>(),)).map(|_| ()).unwrap());
+    check_one(|tx| tx.alloc(()).map(|_| ()).unwrap());
     check_one(|tx| {
         let unit = tx.alloc(()).unwrap();
         tx.free(unit).unwrap();

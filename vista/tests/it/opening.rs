@@ -154,7 +154,10 @@ fn create_with_fills_the_root_or_leaves_no_file() {
     let options = SegmentOptions::new().size(1 << 20);
     let result = options.create_with::<Account, Mine>(&path, |_| Err(Mine::No));
     assert!(matches!(result, Err(Mine::No)) && files(dir.path()) == 0);
-    let result = options.create_with::<Account, Mine>(&path, |tx| Ok(drop(tx.get(PPtr::<u64>::null())?)));
+    let result = options.create_with::<Account, Mine>(&path, |tx| {
+        tx.get(PPtr::<u64>::null())?;
+        Ok(())
+    });
     assert!(matches!(result, Err(Mine::Vista(Error::NullPointer { .. }))) && files(dir.path()) == 0);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         options.create_with::<Account, Error>(&path, |_| resume_unwind(Box::new("stop")))

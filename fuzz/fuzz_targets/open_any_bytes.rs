@@ -1,0 +1,21 @@
+//! Any bytes at all are opened, looked at and worked with, in every domain: no panic, no hang, no wrong access.
+//!
+//! A long input is the segment itself; a short one changes a sample, optionally with all checks made to fit.
+
+#![no_main]
+#![allow(dead_code)] // The modules are those of the integration tests, which use all of them.
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../vista/tests/it/exercise.rs"]
+mod exercise;
+#[path = "../../vista/tests/it/forge.rs"]
+mod forge;
+#[path = "../../vista/tests/it/history.rs"]
+mod history;
+#[path = "../../vista/tests/it/support.rs"]
+mod support;
+#[path = "../../vista/tests/it/traced.rs"]
+mod traced;
+
+fuzz_target!(|input: &[u8]| exercise::any_bytes(&exercise::patched(input)));
