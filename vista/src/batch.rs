@@ -50,6 +50,11 @@ impl Batch {
         }
     }
 
+    /// A batch for who only reads: it has room for no write, and so takes no memory.
+    pub(crate) fn of_reader() -> Self {
+        Batch { flush_from: 0, is_unfenced: false, writes: Vec::new(), bytes: Vec::new(), settled_count: 0 }
+    }
+
     /// Nothing owed: a new transaction, or an old one given up.
     #[inline]
     pub(crate) fn clear(&mut self) {

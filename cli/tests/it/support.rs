@@ -102,7 +102,7 @@ const PATH_VARIABLE: &str = "VISTA_TEST_DIES_IN_TRANSACTION";
 /// Lets a process die in the middle of a transaction on this segment.
 pub(crate) fn die_in_transaction(path: &Path) {
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "support::a_process_that_dies_in_a_transaction", "--ignored"])
+        .args(["--exact", "support::a_process_that_dies_in_a_transaction"])
         .env(PATH_VARIABLE, path)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -111,8 +111,8 @@ pub(crate) fn die_in_transaction(path: &Path) {
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "it aborts: {status}");
 }
 
+/// Does nothing, unless it is run as a process of its own by [`die_in_transaction`].
 #[test]
-#[ignore = "it is run as a process of its own, by others"]
 fn a_process_that_dies_in_a_transaction() {
     let Some(path) = std::env::var_os(PATH_VARIABLE) else { return };
     let mut segment = Segment::<Root>::open(path).unwrap();
