@@ -102,7 +102,9 @@ unsafe impl Medium for Buffer {
     }
 
     #[inline(always)]
-    fn flush(&self, _offset: u64, _len: u64) {}
+    fn flush(&self, _offset: u64, _len: u64) {
+        compiler_fence(Ordering::SeqCst);
+    }
 
     #[inline(always)]
     fn fence(&self) {

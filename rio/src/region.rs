@@ -87,6 +87,9 @@ pub struct Region {
     sync_failed: AtomicBool,
 }
 
+/// The unit of guards, whatever the kernel's pages.
+const GUARD_LEN: u64 = 4096;
+
 /// How far a region has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -232,6 +235,9 @@ impl Region {
         }
         if self.private {
             return Err(Error::ReadOnly { path: self.name(), what: "grow" });
+        }
+        if !self.mapping.is_ours() {
+            return Err(Error::ReadOnly { path: self.name(), what: "grow in a forked child" });
         }
         let exhausted =
             || Error::ReservationExhausted { path: self.name(), wanted: len, reserved: self.max_len };
@@ -457,11 +463,14 @@ unsafe impl Medium for Region {
         Region::grow(self, len)
     }
 
-    /// Makes whole pages inaccessible in both views. On a DAX device whose pages are longer than the range, the
+    /// Makes whole pages inaccessible in both views. Where the kernel's pages are longer than 4 KiB it does nothing. On a DAX device whose pages are longer than the range, the
     /// range is only refused by [`Region::bytes`].
     fn guard(&mut self, offset: u64, len: u64) -> Result<(), Error> {
         let page_len = mapping::page_len();
         let bad = |what, found, expected| Err(Error::option(&self.path, what, found, expected));
+        if page_len > GUARD_LEN && offset.is_multiple_of(GUARD_LEN) && len.is_multiple_of(GUARD_LEN) {
+            return Ok(()); // The kernel's pages are too long for it; the range stays accessible.
+        }
         if !offset.is_multiple_of(page_len) || offset < HEADER_LEN {
             return bad(
                 "offset of a guard",

@@ -67,7 +67,7 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn commit(&mut self, batch: &mut Batch) -> Result<()> {
         if self.log.tail() == RECORDS_START {
-            return self.refuse_poisoned();
+            return self.end_empty();
         }
         if self.log.is_ordered {
             self.settle(batch);
@@ -84,12 +84,22 @@ impl<M: Medium> Core<M> {
     /// Rolls back to the state before the transaction.
     pub(crate) fn abort(&mut self, batch: &mut Batch) -> Result<()> {
         batch.clear();
+        self.heap.forget_step();
         if self.log.tail() == RECORDS_START {
-            return self.refuse_poisoned();
+            return self.end_empty();
         }
         self.undo(self.log.tail(), RECORDS_START).inspect_err(|_| self.poison())?;
         self.empty_log();
         self.heap.release_extents(0);
+        Ok(())
+    }
+
+    /// Ends a transaction without a record, and takes its number back: what was made under number n + 1 has the state
+    /// that n left as its base. Were a number skipped, records of it that a power cut left in the log, torn, could be
+    /// taken for those of a later transaction with that number and another base.
+    fn end_empty(&mut self) -> Result<()> {
+        self.refuse_poisoned()?;
+        self.log.sequence = self.log.sequence.wrapping_sub(1);
         Ok(())
     }
 
@@ -98,6 +108,7 @@ impl<M: Medium> Core<M> {
     #[cold]
     pub(crate) fn poison(&mut self) {
         self.is_poisoned = true;
+        self.heap.forget_step();
         self.log.room = Room::none(RECORDS_START);
         self.log.seen.raise_floor();
     }

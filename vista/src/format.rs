@@ -12,7 +12,7 @@ use rio::Medium;
 use crate::batch::Batch;
 use crate::core::Core;
 use crate::error::Result;
-use crate::heap::{Heap, zone_len};
+use crate::heap::{EXTENTS_MAX, Heap, zone_len};
 use crate::layout::{
     CLASS_LISTS, CLASSES, FORMAT_VERSION, HeapPage, LOG_EMPTY, LOG_OFFSET, LOG_RECORDS, LogHeader,
     MEDIUM_LEN_MAX, META_PAGES, PAGE_LEN, ROOT_TEXT_LEN, RUN_LISTS, RootPage, SEGMENT_MAGIC, SEGMENT_OFFSET,
@@ -117,6 +117,14 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     let mut core = new_core(space.into_medium(), name, &header)?;
     core.log.sequence = core.space.load_word(core.log.sequence_word);
     core.log.seed = record_seed(core.log.sequence);
+    if core.log.is_ordered {
+        // Whoever was killed may have stored these words and not flushed them. What they say is built upon from here on.
+        let meta = core.heap.meta;
+        core.space.medium().flush(SEGMENT_OFFSET, size_of::<SegmentHeader>() as u64);
+        core.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
+        core.space.medium().flush(meta.start(), meta.end() - meta.start());
+        core.space.medium().fence(); // Orders: what is found, then everything that follows from it.
+    }
     check_reserved(&core)?;
     load_zones(&mut core)?;
     guard(&mut core, &header)?;
@@ -281,6 +289,7 @@ fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Res
         seed: record_seed(0),
         is_ordered,
         seen: Seen::new(),
+        extents: Vec::with_capacity(EXTENTS_MAX),
     };
     let heap = Heap::new(window(header.meta_offset, header.meta_offset + META_PAGES * PAGE_LEN));
     let root = heap.nothing();

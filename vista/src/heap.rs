@@ -12,8 +12,8 @@ use crate::batch::Batch;
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{
-    CLASSES, DESCRIPTOR_LEN, HeapPage, META_PAGES, PAGE_FREE, PAGE_FREE_TAIL, PAGE_INNER, PAGE_LARGE,
-    PAGE_LEN, PAGE_SHIFT, PAGE_SLAB, PageDescriptor, RUN_LISTS, ZONES_MAX, ZoneEntry,
+    CLASSES, DESCRIPTOR_LEN, HeapPage, MEDIUM_LEN_MAX, META_PAGES, PAGE_FREE, PAGE_FREE_TAIL, PAGE_INNER,
+    PAGE_LARGE, PAGE_LEN, PAGE_SHIFT, PAGE_SLAB, PageDescriptor, RUN_LISTS, ZONES_MAX, ZoneEntry,
 };
 use crate::seal::{descriptor_check, seal, unseal, zone_check};
 use crate::space::{Place, Space, Window, Word};
@@ -22,6 +22,8 @@ use crate::space::{Place, Space, Window, Word};
 const FIT_STEPS: usize = 16;
 /// More stores to the metadata than any step makes.
 const STEP_STORES_MAX: usize = 32;
+/// Extents that a log may have.
+pub(crate) const EXTENTS_MAX: usize = 256;
 /// A zone that is added on demand has at least this length, and a quarter of the segment's.
 const ZONE_LEN_MIN: u64 = 256 * 1024;
 
@@ -89,6 +91,11 @@ pub(crate) const fn class_for(size: u64, align: u64) -> Option<usize> {
     None
 }
 
+/// Pages of a large block; what has no bytes, but the alignment of a page, takes one too.
+fn pages_of(size: u64) -> u64 {
+    size.div_ceil(PAGE_LEN).max(1)
+}
+
 /// Number of blocks on a page of this class.
 pub(crate) fn blocks_per_page(class: usize) -> u32 {
     (PAGE_LEN / u64::from(CLASSES[class])) as u32
@@ -115,11 +122,11 @@ fn zone_pages(len: u64) -> u64 {
 
 impl Heap {
     pub(crate) fn new(meta: Window) -> Self {
-        // Room for as many extents as a log can have: each is at least twice the log before it, or fills a gap.
+        // A log has few extents: each is as long as twice the log before it, unless only gaps are left.
         Heap {
             meta,
             zones: Vec::new(),
-            extents: Vec::with_capacity(64),
+            extents: Vec::with_capacity(EXTENTS_MAX),
             step: Vec::with_capacity(STEP_STORES_MAX),
             is_in_step: false,
             is_log_full: false,
@@ -138,9 +145,8 @@ impl Heap {
     /// Whether the range lies in the pages of one zone, and the log has not borrowed it.
     #[inline(never)]
     fn is_data_elsewhere(&self, offset: u64, len: u64) -> bool {
-        let in_log = |e: &Extent| offset < e.window.end() && e.window.start() < offset + len;
         let in_zone = self.zone_at(offset).is_some_and(|zone| zone.pages.contains(offset, len));
-        in_zone && !self.extents.iter().any(in_log)
+        in_zone && !self.is_borrowed(offset, len)
     }
 
     /// A place without a byte, for what is empty.
@@ -172,6 +178,17 @@ impl Heap {
         let after = self.zones.partition_point(|zone| zone.first_page <= page);
         let index = after.checked_sub(1)?;
         (page - self.zones[index].first_page < self.zones[index].page_count).then_some(index)
+    }
+
+    /// Forgets a step that will not end: it panicked, or its rollback failed.
+    pub(crate) fn forget_step(&mut self) {
+        self.step.clear();
+        self.is_in_step = false;
+    }
+
+    /// Whether the log has borrowed any byte of the range.
+    pub(crate) fn is_borrowed(&self, offset: u64, len: u64) -> bool {
+        self.extents.iter().any(|e| offset < e.window.end() && e.window.start() < offset + len)
     }
 
     pub(crate) fn has_extents(&self) -> bool {
@@ -340,7 +357,7 @@ impl<M: Medium> Core<M> {
         let (offset, is_used) = match class_for(size, align) {
             Some(class) => self.alloc_small(batch, class)?,
             None => {
-                let run = self.alloc_run(batch, size.div_ceil(PAGE_LEN))?;
+                let run = self.alloc_run(batch, pages_of(size))?;
                 let head = PageDescriptor {
                     kind: PAGE_LARGE,
                     run_pages: run.page_count as u32,
@@ -386,7 +403,7 @@ impl<M: Medium> Core<M> {
                 }
                 self.free_small(batch, zone, page, descriptor, index)
             }
-            (PAGE_LARGE, None) if u64::from(descriptor.run_pages) == size.div_ceil(PAGE_LEN) => {
+            (PAGE_LARGE, None) if u64::from(descriptor.run_pages) == pages_of(size) => {
                 if offset & (PAGE_LEN - 1) != 0 {
                     return Err(foreign("the inside of a block"));
                 }
@@ -661,8 +678,7 @@ impl<M: Medium> Core<M> {
     }
 
     fn hosts_extent(&self, page: u64, page_count: u64) -> bool {
-        let (start, end) = (page << PAGE_SHIFT, (page + page_count) << PAGE_SHIFT);
-        self.heap.extents.iter().any(|e| start < e.window.end() && e.window.start() < end)
+        self.heap.is_borrowed(page << PAGE_SHIFT, page_count << PAGE_SHIFT)
     }
 
     /// Borrows free space for the log: at least `least` bytes, `wanted` if there are so many.
@@ -675,10 +691,16 @@ impl<M: Medium> Core<M> {
         if let Some(window) = self.extent_above_top(batch, least, wanted)? {
             return Ok(window);
         }
-        if let Some(window) = self.extent_in_free_run(batch, least, wanted)? {
+        if let Some(window) = self.extent_in_free_run(batch, wanted, wanted)? {
             return Ok(window);
         }
-        self.add_zone(wanted).or_else(|_| self.add_zone(least))?;
+        if self.add_zone(wanted).is_err() {
+            // No room in one piece: the longest gap does.
+            if let Some(window) = self.extent_in_free_run(batch, least, wanted)? {
+                return Ok(window);
+            }
+            self.add_zone(least)?;
+        }
         let window = self.extent_above_top(batch, least, wanted)?;
         window.ok_or_else(|| self.no_space(wanted * PAGE_LEN))
     }
@@ -740,7 +762,7 @@ impl<M: Medium> Core<M> {
         let index = self.heap.zones.len();
         let start = self.heap.next_zone();
         let medium = self.space.medium();
-        let (len, max_len) = (medium.len(), medium.max_len());
+        let (len, max_len) = (medium.len(), medium.max_len().min(MEDIUM_LEN_MAX));
         let wanted = page_count.saturating_mul(PAGE_LEN);
         let Some(least) =
             page_count.checked_mul(2 * PAGE_LEN).map(|_| start.saturating_add(zone_len(page_count)))

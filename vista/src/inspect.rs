@@ -151,7 +151,7 @@ impl<M: Medium> Inspector<M> {
         let Some(InFlight { tail, whole_tail }) = self.core.in_flight()? else {
             return Ok(LogInfo { sequence, is_in_flight: false, has_torn_batch: false, records: Vec::new() });
         };
-        self.core.verify_log(whole_tail, RECORDS_START)?;
+        self.core.verify_log(whole_tail, RECORDS_START, &mut Vec::new())?;
         let mut records = Vec::new();
         let mut at = whole_tail;
         while at != RECORDS_START {

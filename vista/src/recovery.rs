@@ -73,7 +73,7 @@ impl<M: Medium> Core<M> {
         }
         let batch = self.space.load_word(self.log.batch_word);
         let fenced_tail = unseal(batch, self.log.sequence).ok_or_else(|| bad(batch))? << 3;
-        let is_whole = self.verify_log(tail, fenced_tail).is_ok();
+        let is_whole = self.verify_log(tail, fenced_tail, &mut Vec::new()).is_ok();
         Ok(Some(InFlight { tail, whole_tail: if is_whole { tail } else { fenced_tail } }))
     }
 }

@@ -108,7 +108,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         Ok(())
     }
 
-    /// Number of this transaction: one more than the one before it, also across restarts.
+    /// Number of this transaction: one more than the last one that changed something, also across restarts.
     pub fn number(&self) -> u64 {
         self.inner.core.log.sequence
     }
@@ -575,7 +575,7 @@ impl<M: Medium> Core<M> {
     }
 
     #[cold]
-    fn bad_pointer(&self, offset: u64, len: u64, align: u64) -> Error {
+    pub(crate) fn bad_pointer(&self, offset: u64, len: u64, align: u64) -> Error {
         if offset == 0 {
             return self.null_pointer();
         }
@@ -627,6 +627,8 @@ macro_rules! pointers {
                     $(core.log.seen.note(places.$index.offset(), places.$index.len(), is_short);)+
                 } else {
                     $(core.log_range(batch, places.$index.bytes())?;)+
+                    // The log may have grown on the way.
+                    $(core.refuse_borrowed(places.$index.bytes())?;)+
                     if core.log.is_ordered {
                         core.settle(batch);
                     }

@@ -5,6 +5,8 @@
 //! the log is walked from its tail, newest first, without a note of anything else; where an extent is full, the
 //! first record of the next one links back to it. Start at [`Core::log_range`].
 
+use std::ops::Range;
+
 use crate::batch::{Batch, Waiting};
 use crate::core::Core;
 use crate::error::Result;
@@ -44,6 +46,8 @@ pub(crate) struct Log {
     /// Whether order needs fences of the processor: records are then fenced in batches.
     pub(crate) is_ordered: bool,
     pub(crate) seen: Seen,
+    /// For a rollback: what the log takes of the extents behind the first.
+    pub(crate) extents: Vec<Range<u64>>,
 }
 
 impl Log {
@@ -204,7 +208,17 @@ impl<M: Medium> Core<M> {
             self.append(batch, record_words(part), |records| records.image(part));
             done += part.len();
         }
+        self.refuse_borrowed(range)?;
         self.log.seen.note(range.offset(), range.len(), is_short(self.log.tail()));
+        Ok(())
+    }
+
+    /// An error if the log lies in a range that is to be lent: a pointer to freed memory led there, and the log has taken
+    /// that memory since it was checked.
+    pub(crate) fn refuse_borrowed(&self, range: Place<u8>) -> Result<()> {
+        if self.heap.is_borrowed(range.offset(), range.len()) {
+            return Err(self.bad_pointer(range.offset(), range.len(), 1));
+        }
         Ok(())
     }
 
@@ -285,6 +299,8 @@ impl<M: Medium> Core<M> {
             self.heap.is_log_full = true;
             return Err(self.no_space(wanted));
         }
+        // A store that waits may be meant for memory that was freed, and that the log is about to take.
+        self.settle(batch);
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent =
@@ -366,7 +382,7 @@ impl<M: Medium> Core<M> {
         if has_records {
             self.cut_log(mark);
             if self.log.is_ordered {
-                self.strike_out(tail, mark.tail)?;
+                self.strike_out(tail, mark.tail).inspect_err(|_| self.poison())?;
             }
             self.heap.release_extents(mark.extent_count);
         }
@@ -411,7 +427,14 @@ impl<M: Medium> Core<M> {
     /// Copies before-images back, newest first, from `tail` to `until`. The log itself stays as it is, so that it
     /// can be cut off and repeated. Nothing is copied unless every record on the way is whole.
     pub(crate) fn undo(&mut self, tail: u64, until: u64) -> Result<Undone> {
-        let record_count = self.verify_log(tail, until)?;
+        let mut extents = std::mem::take(&mut self.log.extents);
+        let undone = self.undo_past(tail, until, &mut extents);
+        self.log.extents = extents;
+        undone
+    }
+
+    fn undo_past(&mut self, tail: u64, until: u64, extents: &mut Vec<Range<u64>>) -> Result<Undone> {
+        let record_count = self.verify_log(tail, until, extents)?;
         let mut undone = Undone::default();
         let mut tail = tail;
         while tail != until {
@@ -422,9 +445,13 @@ impl<M: Medium> Core<M> {
             let record = self.record_before(tail)?;
             if record.kind == KIND_IMAGE {
                 let target = self.undo_target(&record)?;
-                self.space.copy_back(record.payload, target);
-                self.space.medium().flush(target.offset(), target.len());
-                undone.byte_count += target.len();
+                // What the log took was free: an image of it was lent by a dangling pointer, before. Put back, it would
+                // overwrite records that a repeated rollback needs.
+                if !extents.iter().any(|e| target.offset() < e.end && e.start < target.end()) {
+                    self.space.copy_back(record.payload, target);
+                    self.space.medium().flush(target.offset(), target.len());
+                    undone.byte_count += target.len();
+                }
             }
             undone.record_count += 1;
             tail = record.before;
@@ -436,10 +463,12 @@ impl<M: Medium> Core<M> {
     }
 
     /// Whether every record from `tail` to `until` is whole and leads to memory that a transaction may change. Returns
-    /// how many they are.
-    pub(crate) fn verify_log(&self, tail: u64, until: u64) -> Result<u64> {
+    /// how many they are, and in `extents` what they take of the extents behind the first.
+    pub(crate) fn verify_log(&self, tail: u64, until: u64, extents: &mut Vec<Range<u64>>) -> Result<u64> {
         let mut tail = tail;
+        let mut extent_end = tail;
         let mut record_count = 0;
+        extents.clear();
         let mut left = self.space.medium().len();
         while tail != until {
             let record = self.record_before(tail)?;
@@ -447,8 +476,15 @@ impl<M: Medium> Core<M> {
             if record.check != record_check(self.log.seed, record.place, record.target_word, digest) {
                 return Err(self.damaged_record(tail - 8, record.check));
             }
-            if record.kind == KIND_IMAGE {
-                self.undo_target(&record)?;
+            match record.kind {
+                KIND_IMAGE => {
+                    self.undo_target(&record)?;
+                }
+                KIND_LINK => {
+                    extents.push(record.place..extent_end);
+                    extent_end = record.before;
+                }
+                _ => {}
             }
             // Every step takes some bytes; a chain that takes more than there are runs in a circle.
             left =

@@ -213,13 +213,13 @@ fn a_crash_shows_in_the_recovery() {
 }
 
 #[test]
-fn a_transaction_without_a_change_leaves_no_trace_but_its_number() {
+fn a_transaction_without_a_change_leaves_no_trace() {
     for domain in DOMAINS {
         let (mut segment, tape) = filled(domain);
         let first = segment.begin().unwrap().number();
         let before = tape.bytes();
         let tx = segment.begin().unwrap();
-        assert_eq!(tx.number(), first + 1);
+        assert_eq!(tx.number(), first, "a number is taken by what changes something");
         tx.commit().unwrap();
         let after = tape.bytes();
         let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();

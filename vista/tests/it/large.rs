@@ -174,3 +174,48 @@ fn pointers_into_an_extent_are_refused_while_the_log_uses_it() {
         segment.get(last).unwrap();
     }
 }
+
+/// A pointer to freed memory may lead to where the log goes on. It is refused then, in whatever form it is lent, and the
+/// transaction can still be rolled back.
+#[test]
+fn the_log_is_never_lent_although_it_grows_while_a_range_is_logged() {
+    for domain in DOMAINS {
+        let (mut segment, tape) = sized::<[u64; 2]>(domain, pages(60), pages(60));
+        segment.transaction(|tx| Ok::<_, Error>(tx.root_mut()?[0] = 7)).unwrap();
+        let image = tape.bytes();
+        let before = content(&segment);
+        // From the root to nearly the end of the only zone: the log cannot but go on inside.
+        let root = segment.root_ptr().offset();
+        let most = pages(60) - root;
+        let mut tx = segment.begin().unwrap();
+        tx.root_mut().unwrap()[0] = 8;
+        let refused = tx.set_range(root, most / 10 * 7).map(|_| ());
+        assert!(matches!(refused, Err(Error::BadPointer { .. })), "{domain}: {refused:?}");
+        let crashed = tape.bytes();
+        tx.abort().unwrap();
+        assert!(content(&segment) == before, "{domain}");
+        // Also after a crash in the middle, and one in the middle of that recovery: the log is still whole.
+        for _ in 0..2 {
+            let again = reopen::<[u64; 2]>(&crashed, domain).unwrap();
+            assert_eq!(again.root().unwrap()[0], 7, "{domain}");
+            assert_sound(&again);
+        }
+        assert_sound(&reopen::<[u64; 2]>(&image, domain).unwrap());
+    }
+}
+
+/// A value without bytes, aligned to a page, takes a block all the same, which can be freed.
+#[test]
+fn what_has_no_bytes_but_the_alignment_of_a_page_is_allocated_and_freed() {
+    for domain in DOMAINS {
+        let (mut segment, _) = small::<u64>(domain);
+        let ptr = segment.transaction(|tx| tx.alloc::<[PageAligned; 0]>([])).unwrap();
+        assert_sound(&segment);
+        segment.transaction(|tx| tx.free(ptr)).unwrap();
+        assert_sound(&segment);
+    }
+}
+
+#[derive(Clone, Copy, vista::Persistent)]
+#[repr(C, align(4096))]
+struct PageAligned([u64; 512]);
