@@ -128,6 +128,9 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     check_reserved(&core)?;
     load_zones(&mut core)?;
     guard(&mut core, &header)?;
+    for zone in 0..core.heap.zones.len() {
+        core.guard_zone(zone)?;
+    }
     Ok(core)
 }
 
@@ -262,14 +265,10 @@ fn load_zones<M: Medium>(core: &mut Core<M>) -> Result<()> {
     Ok(())
 }
 
-/// Makes the pages between header, log, metadata and user data inaccessible.
+/// Makes the pages behind header and log inaccessible; those of a zone are its own.
 fn guard<M: Medium>(core: &mut Core<M>, header: &SegmentHeader) -> Result<()> {
     core.space.medium_mut().guard(SEGMENT_OFFSET + PAGE_LEN, PAGE_LEN)?;
-    core.space.medium_mut().guard(header.log_offset + header.log_len, PAGE_LEN)?;
-    for zone in 0..core.heap.zones.len() {
-        core.guard_zone(zone)?;
-    }
-    Ok(())
+    Ok(core.space.medium_mut().guard(header.log_offset + header.log_len, PAGE_LEN)?)
 }
 
 fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Result<Core<M>> {

@@ -36,6 +36,7 @@ pub(crate) struct Log {
     pub(crate) batch_word: Word,
     /// The first extent's records.
     pub(crate) first: Window,
+    /// All of it: what a transaction begins with.
     pub(crate) first_room: Room,
     /// What is left of the extent that is written now; the tail is where it begins.
     pub(crate) room: Room,
@@ -82,7 +83,6 @@ pub(crate) struct Record {
     /// The tail of the log before this record.
     pub(crate) before: u64,
     check: u64,
-    place: u64,
     target_word: u64,
 }
 
@@ -118,9 +118,8 @@ impl<'s, M: Medium> Records<'s, M> {
     #[inline(always)]
     fn finish(&mut self, rest: Place<u64>, target: u64, digest: u64) {
         let (footer, rest) = rest.split(FOOTER_LEN / 8);
-        let RecordFooter { target, check } =
-            RecordFooter { target, check: record_check(self.seed, self.room.offset(), target, digest) };
-        self.pen.store_words(footer, [target, check]);
+        let check = record_check(self.seed, self.room.offset(), target, digest);
+        self.pen.store_words(footer, bytemuck::cast::<_, [u64; 2]>(RecordFooter { target, check }));
         self.room = rest;
     }
 
@@ -305,14 +304,10 @@ impl<M: Medium> Core<M> {
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent =
             self.reserve_extent(batch, CHUNK_LEN_MIN + WORD_RECORD_LEN + FOOTER_LEN, wanted.max(2 * has))?;
-        if batch.is_unfenced {
-            self.space.medium().flush(batch.flush_from, self.log.tail() - batch.flush_from);
-            batch.flush_from = extent.start();
-        }
         let before = self.log.tail();
         self.log.room = Room::of(extent);
-        // The batch word of an ordered domain wants the tail before the link, in the extent before.
-        if self.log.is_ordered && !batch.is_unfenced {
+        // The link begins a batch, since all before it is settled; where the log is fenced, is in the extent before.
+        if self.log.is_ordered {
             self.open_batch(batch, before);
         }
         self.append_word(batch, extent.start(), KIND_LINK, before);
@@ -355,10 +350,16 @@ impl<M: Medium> Core<M> {
     /// The one store that ends a transaction, by commit or after a rollback: from here on its log is empty.
     #[inline(always)]
     pub(crate) fn empty_log(&mut self) {
-        self.space.publish(self.log.state, LOG_EMPTY);
+        self.shorten_log(LOG_EMPTY);
+    }
+
+    /// The store of the state by which the log becomes shorter.
+    #[inline(always)]
+    fn shorten_log(&mut self, state: u64) {
+        self.space.publish(self.log.state, state);
         if self.log.is_ordered {
             self.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
-            self.space.medium().fence(); // Orders: the end of this transaction, then the records of the next.
+            self.space.medium().fence(); // Orders: the new end of the log, then the records that take the place behind it.
         }
     }
 
@@ -400,11 +401,7 @@ impl<M: Medium> Core<M> {
             // All that is left in the log is fenced: no batch is open at the cut.
             self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));
         }
-        self.space.publish(self.log.state, state);
-        if self.log.is_ordered {
-            self.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
-            self.space.medium().fence(); // Orders: the cut, then the records that take the place behind it.
-        }
+        self.shorten_log(state);
         self.log.seen.raise_floor();
     }
 
@@ -473,7 +470,9 @@ impl<M: Medium> Core<M> {
         while tail != until {
             let record = self.record_before(tail)?;
             let digest = self.space.digest(record.payload);
-            if record.check != record_check(self.log.seed, record.place, record.target_word, digest) {
+            if record.check
+                != record_check(self.log.seed, record.payload.offset(), record.target_word, digest)
+            {
                 return Err(self.damaged_record(tail - 8, record.check));
             }
             match record.kind {
@@ -481,7 +480,7 @@ impl<M: Medium> Core<M> {
                     self.undo_target(&record)?;
                 }
                 KIND_LINK => {
-                    extents.push(record.place..extent_end);
+                    extents.push(record.payload.offset()..extent_end);
                     extent_end = record.before;
                 }
                 _ => {}
@@ -508,7 +507,7 @@ impl<M: Medium> Core<M> {
         let shapeless = || self.damaged_record(footer.offset(), target_word);
         let place = footer.offset().checked_sub(len.next_multiple_of(8)).ok_or_else(shapeless)?;
         let payload = window.place(place, len).ok_or_else(shapeless)?;
-        let mut record = Record { kind, target, payload, before: place, check, place, target_word };
+        let mut record = Record { kind, target, payload, before: place, check, target_word };
         match kind {
             KIND_IMAGE if len > 0 => {}
             KIND_FRESH if len == 8 => {}
