@@ -1,0 +1,1 @@
+//! A recorder of what the machine really executed.

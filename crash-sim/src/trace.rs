@@ -1,0 +1,145 @@
+//! What happened to the memory, in order: the stream that all recorders write and all models read.
+//!
+//! Offsets count from the start of the medium. Start at [`Trace`].
+
+use std::fmt;
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Bytes were stored, by one instruction (machine) or as one word of what the library announced (seam). They are
+    /// the trace's [`data`](Trace::data) from `at` on.
+    Store {
+        /// Where.
+        offset: u64,
+        /// How many bytes.
+        len: u32,
+        /// Where they stand in the trace's data.
+        at: u32,
+        /// Whether it went past the cache (a non-temporal store): ordered by the next fence alone.
+        is_streaming: bool,
+    },
+    /// The line that holds this offset is being written back; durable after the next fence.
+    Flush {
+        /// Any offset in the line.
+        offset: u64,
+    },
+    /// A fence: what was flushed or streamed before is durable.
+    Fence,
+    /// Everything stored to this range so far was written to the device below the page cache.
+    Sync {
+        /// Where.
+        offset: u64,
+        /// How many bytes.
+        len: u64,
+    },
+    /// Bytes were read.
+    Load {
+        /// Where.
+        offset: u64,
+        /// How many bytes.
+        len: u32,
+    },
+    /// The medium has this length from here on.
+    Grow {
+        /// The length.
+        len: u64,
+    },
+    /// Operation number `op` of the workload begins.
+    Begin {
+        /// Its number.
+        op: u32,
+    },
+    /// Operation number `op` was acknowledged to its caller: it must survive from here on.
+    Ack {
+        /// Its number.
+        op: u32,
+    },
+}
+
+/// Where in the program an event came from: the address of the instruction, or 0 if the recorder does not see it.
+pub type Site = u64;
+
+/// A recorded stream of events.
+#[derive(Clone, Default)]
+pub struct Trace {
+    events: Vec<Event>,
+    sites: Vec<Site>,
+    data: Vec<u8>,
+}
+
+impl Trace {
+    /// An empty one.
+    pub fn new() -> Self {
+        Trace::default()
+    }
+
+    /// The events, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Where an event came from.
+    pub fn site(&self, index: usize) -> Site {
+        self.sites[index]
+    }
+
+    /// The bytes of a store that starts at `at` in the data.
+    pub fn data(&self, at: u32, len: u32) -> &[u8] {
+        &self.data[at as usize..at as usize + len as usize]
+    }
+
+    /// Appends a store.
+    pub fn push_store(&mut self, offset: u64, bytes: &[u8], is_streaming: bool, site: Site) {
+        let at = u32::try_from(self.data.len()).expect("a trace stores less than 4 GiB");
+        self.data.extend_from_slice(bytes);
+        self.push(Event::Store { offset, len: bytes.len() as u32, at, is_streaming }, site);
+    }
+
+    /// Appends an event that has no bytes.
+    pub fn push(&mut self, event: Event, site: Site) {
+        self.events.push(event);
+        self.sites.push(site);
+    }
+
+    /// Forgets all, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.sites.clear();
+        self.data.clear();
+    }
+}
+
+/// Traces are equal if the same things happened, wherever they came from.
+impl PartialEq for Trace {
+    fn eq(&self, other: &Self) -> bool {
+        self.events == other.events && self.data == other.data
+    }
+}
+
+impl Eq for Trace {}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        for event in &self.events {
+            match *event {
+                Event::Store { offset, len, at, .. } => {
+                    list.entry(&format_args!("store {offset}: {:02x?}", self.data(at, len)))
+                }
+                ref other => list.entry(other),
+            };
+        }
+        list.finish()
+    }
+}
