@@ -1,5 +1,21 @@
 //! Crash testing for persistent memory.
 #![deny(unsafe_code)]
 
+mod campaign; // what is tested, what it does, what must hold
+mod sim; // the medium under test
+mod report; // what was found
 pub mod trace; // what happened to the memory, in order
+mod model; // what a crash may leave of it
+mod combine; // all combinations, or samples
+mod image; // images as differences
+mod explore; // the closure
+mod case; // one case in a few characters
 pub mod machine; // a recorder of what the machine really executed
+mod kill; // SIGKILL to a real process
+mod panics; // caught and kept quiet
+mod symbols; // where an event came from
+
+pub use campaign::{BoxError, Campaign, Expect, Recorder};
+pub use model::Model;
+pub use report::{Failure, Oracle, Report};
+pub use sim::Sim;

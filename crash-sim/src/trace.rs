@@ -45,16 +45,28 @@ pub enum Event {
         /// The length.
         len: u64,
     },
-    /// Operation number `op` of the workload begins.
+    /// Operation `op` of the workload begins; they are counted from 1, and 0 is the creation.
     Begin {
         /// Its number.
         op: u32,
     },
-    /// Operation number `op` was acknowledged to its caller: it must survive from here on.
+    /// Operation `op` was acknowledged to its caller: it must survive from here on.
     Ack {
         /// Its number.
         op: u32,
     },
+    /// Recovery has returned, and what it found was told to be the state after so many operations.
+    Opened {
+        /// Their number, if it could be told.
+        state: Option<u32>,
+    },
+}
+
+impl Event {
+    /// Whether it marks a moment of the program, and nothing happens to the memory.
+    pub fn is_mark(&self) -> bool {
+        matches!(self, Event::Begin { .. } | Event::Ack { .. } | Event::Opened { .. })
+    }
 }
 
 /// Where in the program an event came from: the address of the instruction, or 0 if the recorder does not see it.
@@ -110,6 +122,11 @@ impl Trace {
     pub fn push(&mut self, event: Event, site: Site) {
         self.events.push(event);
         self.sites.push(site);
+    }
+
+    /// Puts another event without bytes in the place of one.
+    pub(crate) fn replace(&mut self, index: usize, event: Event) {
+        self.events[index] = event;
     }
 
     /// Forgets all, and keeps the memory.

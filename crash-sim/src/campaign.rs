@@ -1,0 +1,328 @@
+//! A campaign: what is tested, what it does, and what must hold after a crash.
+//!
+//! The same closures run under every recorder and every model. Start at [`Campaign`].
+
+use std::error::Error;
+use std::fmt;
+
+use rio::Domain;
+
+use crate::explore;
+use crate::report::Report;
+use crate::{Model, Sim};
+
+/// What a closure of a campaign may fail with.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+type Make<T> = Box<dyn Fn(Sim) -> Result<T, BoxError>>;
+type Apply<T> = Box<dyn Fn(&mut T, usize) -> Result<(), BoxError>>;
+type Check<T> = Box<dyn Fn(&mut T, &Expect) -> Result<(), BoxError>>;
+
+/// What a structure may hold after a crash: the state after `acked` operations, or that after `begun` ones, which
+/// is the same number or one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Expect {
+    /// Operations that were acknowledged: they must be there.
+    pub acked: usize,
+    /// Operations that had begun: the last may be there, whole, or not at all.
+    pub begun: usize,
+}
+
+impl Expect {
+    /// Exactly the state after so many operations.
+    pub(crate) fn exactly(count: usize) -> Self {
+        Expect { acked: count, begun: count }
+    }
+
+    /// Ok if `found` is the state after `acked` or after `begun` operations. `states[n]` is the one after `n`.
+    ///
+    /// # Errors
+    /// What was found, and what was allowed.
+    pub fn one_of<S: PartialEq + fmt::Debug>(&self, states: &[S], found: &S) -> Result<(), BoxError> {
+        if states[self.acked..=self.begun].contains(found) {
+            return Ok(());
+        }
+        let other = states.iter().position(|state| state == found);
+        let other = other.map_or_else(String::new, |n| format!(" (the state after {n} operations)"));
+        let allowed = &states[self.acked..=self.begun];
+        Err(format!("found {found:?}{other}, expected one of {allowed:?}").into())
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.acked == self.begun {
+            write!(f, "the state after {} operations", self.acked)
+        } else {
+            write!(f, "the state after {} or {} operations", self.acked, self.begun)
+        }
+    }
+}
+
+/// Who records what happens to the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recorder {
+    /// The seam: what the library announces. Portable, and by far the quickest.
+    Seam,
+    /// The machine: every store, write-back and fence of the compiled code.
+    Machine,
+}
+
+impl fmt::Display for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Recorder::Seam => "seam",
+            Recorder::Machine => "machine",
+        })
+    }
+}
+
+/// How far a campaign goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Combinations of units at one crash point that are all tried.
+    pub(crate) eager: u64,
+    /// How many are tried where there are more.
+    pub(crate) samples: u64,
+    /// Distinct images.
+    pub(crate) images: usize,
+    /// Crashes within one run of the program under test; it must end before so many events.
+    pub(crate) events: usize,
+    /// Recovered images from which the operations go on, with crashes.
+    pub(crate) resumed: usize,
+    pub(crate) seed: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { eager: 1 << 17, samples: 1 << 12, images: usize::MAX, events: 1 << 22, resumed: 0, seed: 1 }
+    }
+}
+
+/// See the module.
+///
+/// ```
+/// use crash_sim::{Campaign, Expect, Model, Sim};
+///
+/// // Two counters that must be equal, each behind a line of its own: the second makes it true.
+/// let report = Campaign::new("two counters", 4096)
+///     .create(|sim: Sim| Ok::<_, String>(sim))
+///     .open(|mut sim: Sim| {
+///         let done = sim.load(1024);
+///         sim.store(2048, done); // Recovery: what was not acknowledged never was.
+///         sim.persist(2048, 8);
+///         Ok::<_, String>(sim)
+///     })
+///     .operations(2, |sim, n| {
+///         sim.store(2048, n as u64 + 1);
+///         sim.persist(2048, 8);
+///         sim.store(1024, n as u64 + 1);
+///         sim.persist(1024, 8);
+///         Ok::<_, String>(())
+///     })
+///     .check(|sim, expect: &Expect| expect.one_of(&[(0, 0), (1, 1), (2, 2)], &(sim.load(1024), sim.load(2048))))
+///     .explore(Model::Adr);
+/// report.assert();
+/// assert!(report.is_complete());
+/// ```
+pub struct Campaign<T> {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) capacity: u64,
+    pub(crate) domain: Option<Domain>,
+    pub(crate) recorder: Recorder,
+    pub(crate) create: Option<Make<T>>,
+    pub(crate) open: Option<Make<T>>,
+    pub(crate) operation_count: usize,
+    pub(crate) apply: Option<Apply<T>>,
+    pub(crate) close: Option<Box<dyn Fn(T) -> Result<(), BoxError>>>,
+    pub(crate) check: Option<Check<T>>,
+    pub(crate) crashes_creation: bool,
+    pub(crate) crashes_after_kill: bool,
+    pub(crate) keeps_going: bool,
+    pub(crate) budget: Budget,
+    pub(crate) drop_event: Option<usize>,
+}
+
+impl<T> Campaign<T> {
+    /// A campaign over a medium of `size` bytes. The name stands in reports and replay lines.
+    pub fn new(name: impl Into<String>, size: u64) -> Self {
+        Campaign {
+            name: name.into(),
+            size,
+            capacity: size,
+            domain: None,
+            recorder: Recorder::Seam,
+            create: None,
+            open: None,
+            operation_count: 0,
+            apply: None,
+            close: None,
+            check: None,
+            crashes_creation: false,
+            crashes_after_kill: false,
+            keeps_going: false,
+            budget: Budget::default(),
+            drop_event: None,
+        }
+    }
+
+    /// Makes the structure on a medium that is all zero. What it does here is not crashed, unless
+    /// [`crash_creation`](Campaign::crash_creation) says so.
+    pub fn create<E: Into<BoxError>>(mut self, create: impl Fn(Sim) -> Result<T, E> + 'static) -> Self {
+        self.create = Some(Box::new(move |sim| create(sim).map_err(Into::into)));
+        self
+    }
+
+    /// Opens it after a crash; this is the recovery that is crashed in its turn.
+    pub fn open<E: Into<BoxError>>(mut self, open: impl Fn(Sim) -> Result<T, E> + 'static) -> Self {
+        self.open = Some(Box::new(move |sim| open(sim).map_err(Into::into)));
+        self
+    }
+
+    /// The workload: `count` operations, each of which is acknowledged when its call returns. The second argument of the
+    /// closure is the number of the operation, from 0 on. An operation may end in an error that the user would handle
+    /// by handling it in the closure; an error that it returns ends the campaign as a failure.
+    pub fn operations<E: Into<BoxError>>(
+        mut self,
+        count: usize,
+        apply: impl Fn(&mut T, usize) -> Result<(), E> + 'static,
+    ) -> Self {
+        self.operation_count = count;
+        self.apply = Some(Box::new(move |subject, number| apply(subject, number).map_err(Into::into)));
+        self
+    }
+
+    /// Closes it behind the last operation; crashed as the operations are. By default it is dropped.
+    pub fn close<E: Into<BoxError>>(mut self, close: impl Fn(T) -> Result<(), E> + 'static) -> Self {
+        self.close = Some(Box::new(move |subject| close(subject).map_err(Into::into)));
+        self
+    }
+
+    /// What must hold after recovery: a predicate on the opened structure and on what had been acknowledged.
+    ///
+    /// It is called more than once on one structure, with expectations of different width, and should be quick.
+    pub fn check<E: Into<BoxError>>(
+        mut self,
+        check: impl Fn(&mut T, &Expect) -> Result<(), E> + 'static,
+    ) -> Self {
+        self.check = Some(Box::new(move |subject, expect| check(subject, expect).map_err(Into::into)));
+        self
+    }
+
+    /// What must hold after recovery, as a model: `view` of the opened structure equals the model after the
+    /// acknowledged operations, or after the one in flight as well. `step` does operation number `n` to the model.
+    pub fn model<S: Clone + PartialEq + fmt::Debug + 'static>(
+        self,
+        start: S,
+        step: impl Fn(&mut S, usize),
+        view: impl Fn(&mut T) -> S + 'static,
+    ) -> Self {
+        assert!(self.apply.is_some(), "the model of `{}` comes behind its operations", self.name);
+        let mut states = vec![start];
+        for number in 0..self.operation_count {
+            let mut next = states[number].clone();
+            step(&mut next, number);
+            states.push(next);
+        }
+        self.check(move |subject, expect| expect.one_of(&states, &view(subject)))
+    }
+
+    /// Lets the medium grow up to `capacity` bytes.
+    pub fn capacity(mut self, capacity: u64) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// The domain that the medium claims; by default the one that the model is about.
+    pub fn domain(mut self, domain: Domain) -> Self {
+        self.domain = Some(domain);
+        self
+    }
+
+    /// Who records; by default the seam.
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
+    /// Crashes `create` too. Until it returns, `open` may refuse what it finds; if it does not, the structure must be
+    /// the one without an operation.
+    pub fn crash_creation(mut self) -> Self {
+        self.crashes_creation = true;
+        self
+    }
+
+    /// Under [`Model::Adr`]: the process may be killed first, so that the caches live on, and the power be cut
+    /// during the recovery from that or after it.
+    pub fn kill_before_power_cut(mut self) -> Self {
+        self.crashes_after_kill = true;
+        self
+    }
+
+    /// After so many recoveries the workload goes on where it was, and is crashed again.
+    pub fn resume(mut self, count: usize) -> Self {
+        self.budget.resumed = count;
+        self
+    }
+
+    /// Up to `count` combinations of what may be lost at one crash point are all tried (131,072 by default).
+    pub fn eager(mut self, count: u64) -> Self {
+        self.budget.eager = count;
+        self
+    }
+
+    /// Where there are more combinations, so many of them are tried (4,096 by default): all kept, all lost, every single
+    /// unit and every pair first, then by chance.
+    pub fn samples(mut self, count: u64) -> Self {
+        self.budget.samples = count;
+        self
+    }
+
+    /// Ends after so many distinct images, and reports how many are left.
+    pub fn images_max(mut self, count: usize) -> Self {
+        self.budget.images = count;
+        self
+    }
+
+    /// How many events a recovery or an operation may have before it is taken for endless.
+    pub fn events_max(mut self, count: usize) -> Self {
+        self.budget.events = count;
+        self
+    }
+
+    /// What chance begins with.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.budget.seed = seed;
+        self
+    }
+
+    /// Does not end with the first failure, but counts all of them.
+    pub fn keep_going(mut self) -> Self {
+        self.keeps_going = true;
+        self
+    }
+
+    /// Runs it: every crash image of the operations under the model, recovered; every crash of that recovery, recovered;
+    /// until no new image appears.
+    ///
+    /// # Panics
+    /// If a closure is missing.
+    pub fn explore(&self, model: Model) -> Report {
+        explore::run(self, model)
+    }
+
+    /// Runs one case alone, as the replay line of a report names it; for regression tests.
+    ///
+    /// # Panics
+    /// If a closure is missing, or the case is not well-formed.
+    pub fn replay(&self, model: Model, case: &str) -> Report {
+        explore::replay(self, model, case)
+    }
+}
+
+impl<T> fmt::Debug for Campaign<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Campaign").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,793 @@
+//! The closure: every crash image, recovered; every crash of that recovery, recovered; until nothing new appears.
+//!
+//! Images are met breadth first, so that the first failure has the fewest crashes. Each is a difference to the medium
+//! before the first operation, told apart by a hash of 128 bits of its content and of what it may hold. Start at [`run`].
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rio::Domain;
+
+use crate::campaign::{Budget, Campaign, Expect, Recorder};
+use crate::case::{Case, Crash};
+use crate::combine::{Combined, combine, draw};
+use crate::image::{Canvas, Delta, Seen};
+use crate::model::{Model, Pending, Unit, step, walk};
+use crate::report::{Failure, Oracle, Report};
+use crate::sim::{Loader, Stage, Watch};
+use crate::trace::{Event, Trace};
+use crate::{panics, symbols};
+
+/// Runs a campaign under a model.
+pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
+    if let Some(case) = crate::report::asked_for(&campaign.name, campaign.recorder, model) {
+        return replay(campaign, model, &case);
+    }
+    let started = Instant::now();
+    let mut explorer = match Explorer::new(campaign, model) {
+        Ok(explorer) => explorer,
+        Err(report) => return *report,
+    };
+    explorer.images_of_workload();
+    while let Some(job) = explorer.queue.pop_front() {
+        if explorer.report.failure.is_some() && !campaign.keeps_going {
+            explorer.queue.push_front(job);
+            break;
+        }
+        explorer.visit(&job);
+    }
+    explorer.finish(started)
+}
+
+/// Runs one case of a campaign.
+pub(crate) fn replay<T>(campaign: &Campaign<T>, model: Model, case: &str) -> Report {
+    let case: Case = case.parse().unwrap_or_else(|error| panic!("{}: {error}", campaign.name));
+    let started = Instant::now();
+    let mut explorer = match Explorer::new(campaign, model) {
+        Ok(explorer) => explorer,
+        Err(report) => return *report,
+    };
+    if let Err(why) = explorer.follow(&case) {
+        panic!("{}: case {case}: {why}", campaign.name);
+    }
+    explorer.finish(started)
+}
+
+/// What an image may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Context {
+    expect: Expect,
+    /// Creation has not returned: the image may be refused.
+    is_creating: bool,
+}
+
+impl Context {
+    fn hash(self) -> u128 {
+        let Expect { acked, begun } = self.expect;
+        let word = (acked as u64) << 33 | (begun as u64) << 1 | u64::from(self.is_creating);
+        u128::from(word).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+    }
+}
+
+/// An image that is to be recovered.
+struct Job {
+    /// The image as the recovery finds it.
+    delta: Delta,
+    /// After a kill: what has surely arrived of it, and what is still under way.
+    carried: Option<Box<(Delta, Pending)>>,
+    len: u64,
+    context: Context,
+    depth: usize,
+    /// Its place in the tree of crashes.
+    node: usize,
+}
+
+/// How an image came about.
+struct Node {
+    parent: usize,
+    crash: Crash,
+}
+
+/// What a run of the program under test came to.
+enum Ran {
+    /// It was refused, as it may be.
+    Refused,
+    /// It holds, and is this state if that could be told.
+    Holds(Option<usize>),
+    Fails(Oracle, String),
+}
+
+struct Explorer<'c, T> {
+    campaign: &'c Campaign<T>,
+    model: Model,
+    domain: Domain,
+    budget: Budget,
+    stage: Arc<Stage>,
+    loader: Loader,
+    canvas: Canvas,
+    /// The stream of the last run.
+    trace: Trace,
+    workload: Trace,
+    /// Context of the start of the workload, and the length of the medium then.
+    origin: (Context, u64),
+    seen: Seen,
+    nodes: Vec<Node>,
+    queue: VecDeque<Job>,
+    resumed: usize,
+    report: Report,
+}
+
+impl<'c, T> Explorer<'c, T> {
+    /// Runs the workload under the recorder. A report if that fails already.
+    fn new(campaign: &'c Campaign<T>, model: Model) -> Result<Self, Box<Report>> {
+        panics::install();
+        let domain = campaign.domain.unwrap_or(model.domain());
+        let mut report = Report::new(campaign, model, domain);
+        let stage = match Stage::new(campaign.capacity.max(campaign.size), campaign.recorder) {
+            Ok(stage) => stage,
+            Err(error) => {
+                report.skipped = Some(error.to_string());
+                return Err(Box::new(report));
+            }
+        };
+        let zero = vec![0; stage.capacity() as usize / 8];
+        let mut explorer = Explorer {
+            campaign,
+            model,
+            domain,
+            budget: campaign.budget,
+            loader: Loader::new(stage.clone(), zero.clone()),
+            canvas: Canvas::new(zero),
+            stage,
+            trace: Trace::new(),
+            workload: Trace::new(),
+            origin: (
+                Context { expect: Expect::exactly(0), is_creating: campaign.crashes_creation },
+                campaign.size,
+            ),
+            seen: Seen::default(),
+            nodes: Vec::new(),
+            queue: VecDeque::new(),
+            resumed: 0,
+            report,
+        };
+        explorer.run_workload().map_err(|message| {
+            let mut report = explorer.report_so_far();
+            report.failure = Some(Box::new(Failure::of_workload(campaign, model, message)));
+            Box::new(report)
+        })?;
+        Ok(explorer)
+    }
+
+    fn report_so_far(&mut self) -> Report {
+        mem::replace(&mut self.report, Report::new(self.campaign, self.model, self.domain))
+    }
+
+    /// Creates, operates and closes, as if nothing ever crashed.
+    fn run_workload(&mut self) -> Result<(), String> {
+        let campaign = self.campaign;
+        let create = campaign.create.as_ref().expect("a campaign creates its structure");
+        let apply = campaign.apply.as_ref().expect("a campaign has operations");
+        self.start_from_zero();
+        let is_recorded = campaign.crashes_creation;
+        let medium = self.stage.medium(self.domain, self.watch());
+        let made =
+            if is_recorded { self.record(|| create(medium)) } else { panics::catch(|| create(medium)) };
+        let mut subject =
+            made.map_err(|panic| format!("creation: {panic}"))?.map_err(|e| format!("creation: {e}"))?;
+        if is_recorded {
+            self.trace.push(Event::Ack { op: 0 }, 0);
+        } else {
+            self.rebase();
+            self.origin.1 = self.stage.len();
+        }
+        for number in 0..campaign.operation_count {
+            self.trace.push(Event::Begin { op: number as u32 + 1 }, 0);
+            self.record(|| apply(&mut subject, number))
+                .map_err(|panic| format!("operation {number}: {panic}"))?
+                .map_err(|error| format!("operation {number}: {error}"))?;
+            self.trace.push(Event::Ack { op: number as u32 + 1 }, 0);
+        }
+        let closed = self.record(|| match &campaign.close {
+            Some(close) => close(subject),
+            None => {
+                drop(subject);
+                Ok(())
+            }
+        });
+        closed.map_err(|panic| format!("close: {panic}"))?.map_err(|error| format!("close: {error}"))?;
+        self.loader.note(&self.trace);
+        self.workload = mem::take(&mut self.trace);
+        self.report.events = self.workload.len();
+        self.check_announced()
+    }
+
+    fn start_from_zero(&mut self) {
+        let zero = vec![0; self.stage.capacity() as usize / 8];
+        self.canvas = Canvas::new(zero.clone());
+        self.loader = Loader::new(self.stage.clone(), zero);
+        self.stage.set_len(self.campaign.size);
+        self.trace.clear();
+    }
+
+    /// The memory as it is now is what all images are differences to.
+    fn rebase(&mut self) {
+        let words = self.stage.words();
+        self.canvas = Canvas::new(words.clone());
+        self.loader = Loader::new(self.stage.clone(), words);
+    }
+
+    /// The stream explains all that has changed.
+    fn check_announced(&mut self) -> Result<(), String> {
+        self.canvas.load(&Delta::default());
+        for index in 0..self.workload.len() {
+            step(Model::Coherent, &self.workload, index, &mut Pending::default(), &mut self.canvas);
+        }
+        let words = self.stage.words();
+        match (0..words.len()).find(|&index| words[index] != self.canvas.words()[index]) {
+            None => Ok(()),
+            Some(index) => Err(format!(
+                "the word at {} was changed, and the medium was not told: a structure announces its stores by \
+                 `Medium::stored`, or what it lends by `Medium::lent`",
+                index * 8
+            )),
+        }
+    }
+
+    fn watch(&self) -> Watch {
+        match self.campaign.recorder {
+            Recorder::Seam => Watch::Seam,
+            Recorder::Machine => Watch::Outside,
+        }
+    }
+
+    /// Runs a piece of the program under test, and adds what happens to the stream.
+    fn record<R>(&mut self, run: impl FnOnce() -> R) -> Result<R, String> {
+        self.stage.record(self.watch(), &mut self.trace, self.budget.events, run)
+    }
+
+    /// Meets all images of the workload.
+    fn images_of_workload(&mut self) {
+        let trace = mem::take(&mut self.workload);
+        let start = self.start_of_workload();
+        self.canvas.load(&Delta::default());
+        self.meet(start, None, Crash { point: 0, lost: Box::default(), is_kill: false });
+        self.images_of(&trace, self.campaign.drop_event, &mut Pending::default(), start);
+        self.workload = trace;
+    }
+
+    fn start_of_workload(&self) -> Start {
+        let (context, len) = self.origin;
+        Start {
+            moment: Moment { context, len, is_crashed: true },
+            depth: 0,
+            node: usize::MAX,
+            is_after_kill: false,
+        }
+    }
+
+    /// Recovers an image, and meets the images of that recovery.
+    fn visit(&mut self, job: &Job) {
+        let may_resume = self.resumed < self.budget.resumed;
+        if let Ran::Fails(oracle, message) = self.recover(job, may_resume) {
+            self.fail(job, oracle, message);
+            return;
+        }
+        let trace = mem::take(&mut self.trace);
+        let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
+        if job.carried.is_some() || trace.events().iter().any(is_news) {
+            let (start, mut pending) = self.start_behind(job);
+            self.images_of(&trace, None, &mut pending, start);
+        }
+        self.trace = trace;
+    }
+
+    /// Where the images of the recovery of an image begin; the canvas is what has surely arrived then.
+    fn start_behind(&mut self, job: &Job) -> (Start, Pending) {
+        let (arrived, pending) = match &job.carried {
+            Some(carried) => (&carried.0, carried.1.clone()),
+            None => (&job.delta, Pending::default()),
+        };
+        self.canvas.load(arrived);
+        let moment = Moment { context: job.context, len: job.len, is_crashed: true };
+        let is_after_kill = job.carried.is_some();
+        (Start { moment, depth: job.depth + 1, node: job.node, is_after_kill }, pending)
+    }
+
+    /// Meets all images of a stream, with the canvas as what has surely arrived before it.
+    fn images_of(&mut self, trace: &Trace, dropped: Option<usize>, pending: &mut Pending, start: Start) {
+        if self.campaign.crashes_after_kill && self.model == Model::Adr && !start.is_after_kill {
+            self.kills_of(trace, pending.clone(), start);
+        }
+        let moments = Moments::of(trace, start.moment);
+        let mut canvas = mem::replace(&mut self.canvas, Canvas::new(Vec::new()));
+        let Budget { eager, samples, seed, .. } = self.budget;
+        walk(self.model, trace, dropped, pending, &mut canvas, |canvas, index, units| {
+            let moment = moments.at(index);
+            if !moment.is_crashed {
+                return;
+            }
+            self.report.points += 1;
+            let seed = seed ^ (index as u64) << 20 ^ units.len() as u64;
+            let Combined { tried, all } = combine(canvas, units, eager, samples, seed, |canvas, kept| {
+                if self.seen.insert(moment.hash() ^ canvas.hash()) {
+                    let lost = lost_of(units, kept);
+                    let crash = Crash { point: index as u32, lost, is_kill: false };
+                    self.enqueue(Start { moment, ..start }, canvas.delta(), None, crash);
+                }
+            });
+            self.report.combinations += u128::from(tried);
+            self.report.uncovered += all - u128::from(tried);
+        });
+        self.canvas = canvas;
+    }
+
+    /// Meets what a kill leaves at each store: all that was stored, some of it still under way.
+    fn kills_of(&mut self, trace: &Trace, mut pending: Pending, start: Start) {
+        let moments = Moments::of(trace, start.moment);
+        let before = self.canvas.delta();
+        for index in 0..trace.len() {
+            step(self.model, trace, index, &mut pending, &mut self.canvas);
+            let moment = moments.at(index + 1);
+            let is_point = matches!(trace.events()[index], Event::Store { .. } | Event::Ack { .. });
+            if is_point && moment.is_crashed && !pending.is_empty() {
+                let arrived = self.canvas.delta();
+                pending.draw(&mut self.canvas);
+                let crash = Crash { point: index as u32 + 1, lost: Box::default(), is_kill: true };
+                self.meet(
+                    Start { moment, ..start },
+                    Some(Box::new((arrived.clone(), pending.clone()))),
+                    crash,
+                );
+                self.canvas.load(&arrived);
+            }
+        }
+        self.canvas.load(&before);
+    }
+
+    /// Enqueues the image on the canvas, if it was not met before.
+    fn meet(&mut self, start: Start, carried: Option<Box<(Delta, Pending)>>, crash: Crash) {
+        let under_way = carried.as_ref().map_or(0, |carried| carried.1.hash());
+        if self.seen.insert(start.moment.hash() ^ self.canvas.hash() ^ under_way) {
+            self.enqueue(start, self.canvas.delta(), carried, crash);
+        }
+    }
+
+    fn enqueue(&mut self, start: Start, delta: Delta, carried: Option<Box<(Delta, Pending)>>, crash: Crash) {
+        if self.report.images >= self.budget.images {
+            self.report.left += 1;
+            return;
+        }
+        self.report.images += 1;
+        if self.report.levels.len() <= start.depth {
+            self.report.levels.resize(start.depth + 1, 0);
+        }
+        self.report.levels[start.depth] += 1;
+        self.nodes.push(Node { parent: start.node, crash });
+        let Moment { context, len, .. } = start.moment;
+        self.queue.push_back(Job {
+            delta,
+            carried,
+            len,
+            context,
+            depth: start.depth,
+            node: self.nodes.len() - 1,
+        });
+    }
+
+    /// Opens an image and checks what it holds; then lets the workload go on, if it may. The stream of all of it is left
+    /// in `trace`.
+    fn recover(&mut self, job: &Job, may_resume: bool) -> Ran {
+        let campaign = self.campaign;
+        let open = campaign.open.as_ref().expect("a campaign opens its structure");
+        self.loader.load(&job.delta);
+        self.stage.set_len(job.len);
+        self.trace.clear();
+        self.report.recoveries += 1;
+        let medium = self.stage.medium(self.domain, self.watch());
+        let ran = match self.record(|| open(medium)) {
+            Err(panic) => Ran::Fails(Oracle::Panic, format!("recovery panicked: {panic}")),
+            Ok(Err(_)) if job.context.is_creating => Ran::Refused,
+            Ok(Err(error)) => Ran::Fails(Oracle::Refused, format!("recovery refused it: {error}")),
+            Ok(Ok(subject)) => self.check_and_resume(job, subject, may_resume),
+        };
+        self.loader.note(&self.trace);
+        ran
+    }
+
+    fn check_and_resume(&mut self, job: &Job, mut subject: T, may_resume: bool) -> Ran {
+        let opened = self.trace.len();
+        self.trace.push(Event::Opened { state: None }, 0);
+        let ran = self.check(&mut subject, job.context);
+        if let Ran::Holds(Some(state)) = ran {
+            self.trace.replace(opened, Event::Opened { state: Some(state as u32) });
+            if may_resume && state < self.campaign.operation_count {
+                self.resumed += 1;
+                if let Err(message) = self.operate(&mut subject, state) {
+                    return Ran::Fails(Oracle::Resume, message);
+                }
+            }
+        }
+        match self.record(|| drop(subject)) {
+            Ok(()) => ran,
+            Err(panic) => Ran::Fails(Oracle::Panic, format!("dropping it panicked: {panic}")),
+        }
+    }
+
+    /// One operation of the workload, with its marks.
+    fn operate(&mut self, subject: &mut T, number: usize) -> Result<(), String> {
+        let apply = self.campaign.apply.as_ref().expect("a campaign has operations");
+        self.trace.push(Event::Begin { op: number as u32 + 1 }, 0);
+        self.record(|| apply(subject, number))
+            .map_err(|panic| format!("operation {number} panicked: {panic}"))?
+            .map_err(|error| format!("operation {number}: {error}"))?;
+        self.trace.push(Event::Ack { op: number as u32 + 1 }, 0);
+        Ok(())
+    }
+
+    /// Which state a structure is in, of those that it may be in.
+    fn check(&mut self, subject: &mut T, context: Context) -> Ran {
+        let check = self.campaign.check.as_ref().expect("a campaign checks what it finds");
+        let Expect { acked, begun } = context.expect;
+        let mut holds = |expect: Expect| match self.record(|| check(subject, &expect)) {
+            Ok(result) => result.map_err(|error| (Oracle::Atomicity, error.to_string())),
+            Err(panic) => Err((Oracle::Panic, format!("the check panicked: {panic}"))),
+        };
+        let mut wrong = None;
+        for state in acked..=begun {
+            match holds(Expect::exactly(state)) {
+                Ok(()) => return Ran::Holds(Some(state)),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        if acked < begun {
+            // A check that takes both and neither of them alone is a loose one.
+            match holds(context.expect) {
+                Ok(()) => return Ran::Holds(None),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        let (mut oracle, message) = wrong.expect("at least one state was tried");
+        if oracle == Oracle::Atomicity && (0..acked).any(|state| holds(Expect::exactly(state)).is_ok()) {
+            oracle = Oracle::Durability;
+        }
+        Ran::Fails(oracle, message)
+    }
+
+    fn fail(&mut self, job: &Job, oracle: Oracle, message: String) {
+        self.report.failures += 1;
+        if self.report.failure.is_none() {
+            let mut failure = Failure::new(self.campaign, self.model, oracle, job.context.expect, message);
+            self.explain(job, &mut failure);
+            self.report.failure = Some(Box::new(failure));
+        }
+    }
+
+    /// Where it crashed, what the fewest losses are, and how to run it again.
+    fn explain(&mut self, job: &Job, failure: &mut Failure) {
+        let mut case = self.case_of(job.node);
+        let recoveries = self.report.recoveries;
+        if let Some(smaller) = self.minimise(&case) {
+            case = smaller;
+        }
+        failure.crashes = self.describe(&case);
+        failure.set_case(&case);
+        self.report.recoveries = recoveries;
+    }
+
+    /// The crashes that led to an image.
+    fn case_of(&self, mut node: usize) -> Case {
+        let mut crashes = Vec::new();
+        while node != usize::MAX {
+            crashes.push(self.nodes[node].crash.clone());
+            node = self.nodes[node].parent;
+        }
+        crashes.reverse();
+        Case(crashes)
+    }
+
+    /// The same crash with fewer units lost, if it fails as well: none, one, two, or without those that do not matter.
+    fn minimise(&mut self, case: &Case) -> Option<Case> {
+        let (last, before) = case.0.split_last()?;
+        if last.is_kill || last.lost.is_empty() {
+            return None;
+        }
+        let mut at = self.position(before).ok()?;
+        let units = self.units_at(&mut at, last.point as usize)?;
+        let fails = |explorer: &mut Self, lost: &[(u16, u16)]| {
+            let crash = Crash { point: last.point, lost: lost.into(), is_kill: false };
+            let job = explorer.image_at(&at, &units, &crash)?;
+            matches!(explorer.recover(&job, true), Ran::Fails(..)).then_some(crash)
+        };
+        let all: Vec<(u16, u16)> = last.lost.to_vec();
+        let mut best = fails(self, &[]);
+        best = best.or_else(|| all.iter().find_map(|&one| fails(self, &[one])));
+        let pairs = || all.iter().enumerate().flat_map(|(i, &a)| all[..i].iter().map(move |&b| [b, a]));
+        best = best.or_else(|| pairs().take(MINIMISE_MAX).find_map(|pair| fails(self, &pair)));
+        if best.is_none() {
+            let mut left = all.clone();
+            for one in all {
+                let fewer: Vec<_> = left.iter().copied().filter(|&other| other != one).collect();
+                if let Some(crash) = fails(self, &fewer) {
+                    left = fewer;
+                    best = Some(crash);
+                }
+            }
+        }
+        let mut crashes = before.to_vec();
+        crashes.push(best?);
+        Some(Case(crashes))
+    }
+
+    /// Follows a case up to the stream in which its next crash falls.
+    fn position(&mut self, crashes: &[Crash]) -> Result<Position, String> {
+        let mut at = Position {
+            trace: self.workload.clone(),
+            dropped: self.campaign.drop_event,
+            arrived: Delta::default(),
+            pending: Pending::default(),
+            start: self.start_of_workload(),
+        };
+        for (number, crash) in crashes.iter().enumerate() {
+            let units = self.units_at(&mut at, crash.point as usize).ok_or_else(|| {
+                format!("crash {number} is at {} of {} events", crash.point, at.trace.len())
+            })?;
+            let job = self
+                .image_at(&at, &units, crash)
+                .ok_or_else(|| format!("crash {number} loses what is not under way there"))?;
+            if let Ran::Fails(_, message) = self.recover(&job, true) {
+                return Err(format!("crash {number} fails already: {message}"));
+            }
+            let (start, pending) = self.start_behind(&job);
+            at = Position {
+                trace: mem::take(&mut self.trace),
+                dropped: None,
+                arrived: self.canvas.delta(),
+                pending,
+                start,
+            };
+        }
+        Ok(at)
+    }
+
+    /// The units at a point of a stream; the canvas is what has surely arrived then, and `at` knows what is under way.
+    fn units_at(&mut self, at: &mut Position, point: usize) -> Option<Vec<Unit>> {
+        if point > at.trace.len() {
+            return None;
+        }
+        self.canvas.load(&at.arrived);
+        for index in (0..point).filter(|&index| Some(index) != at.dropped) {
+            step(self.model, &at.trace, index, &mut at.pending, &mut self.canvas);
+        }
+        at.arrived = self.canvas.delta();
+        Some(at.pending.units(&self.canvas))
+    }
+
+    /// The image of one crash, from what [`units_at`](Explorer::units_at) has found.
+    fn image_at(&mut self, at: &Position, units: &[Unit], crash: &Crash) -> Option<Job> {
+        self.canvas.load(&at.arrived);
+        let moment = Moments::of(&at.trace, at.start.moment).at(crash.point as usize);
+        let mut carried = None;
+        if crash.is_kill {
+            at.pending.draw(&mut self.canvas);
+            carried = Some(Box::new((at.arrived.clone(), at.pending.clone())));
+        } else {
+            let is_there = |&(unit, kept): &(u16, u16)| {
+                units.get(usize::from(unit)).is_some_and(|unit| usize::from(kept) <= unit.atoms.len())
+            };
+            if !crash.lost.iter().all(is_there) {
+                return None;
+            }
+            draw(&mut self.canvas, units, &crash.lost);
+        }
+        let Moment { context, len, .. } = moment;
+        Some(Job {
+            delta: self.canvas.delta(),
+            carried,
+            len,
+            context,
+            depth: at.start.depth,
+            node: usize::MAX,
+        })
+    }
+
+    /// Runs one case.
+    fn follow(&mut self, case: &Case) -> Result<(), String> {
+        let Some((last, before)) = case.0.split_last() else { return Ok(()) };
+        let mut at = self.position(before)?;
+        let point = last.point as usize;
+        let units = self
+            .units_at(&mut at, point)
+            .ok_or_else(|| format!("the last of {} events comes before", at.trace.len()))?;
+        let job =
+            self.image_at(&at, &units, last).ok_or("the last crash loses what is not under way there")?;
+        self.report.images = 1;
+        if let Ran::Fails(oracle, message) = self.recover(&job, true) {
+            self.report.failures = 1;
+            let mut failure = Failure::new(self.campaign, self.model, oracle, job.context.expect, message);
+            failure.crashes = self.describe(case);
+            failure.set_case(case);
+            self.report.failure = Some(Box::new(failure));
+        }
+        Ok(())
+    }
+
+    /// Each crash in words.
+    fn describe(&mut self, case: &Case) -> Vec<String> {
+        let mut words = Vec::new();
+        for (number, crash) in case.0.iter().enumerate() {
+            let Ok(mut at) = self.position(&case.0[..number]) else { return words };
+            let Some(units) = self.units_at(&mut at, crash.point as usize) else { return words };
+            words.extend(self.describe_crash(number, crash, &at, &units, &case.0[..number]));
+        }
+        words
+    }
+
+    fn describe_crash(
+        &mut self,
+        number: usize,
+        crash: &Crash,
+        at: &Position,
+        units: &[Unit],
+        before: &[Crash],
+    ) -> Vec<String> {
+        let point = crash.point as usize;
+        let whose = if number == 0 { "the workload".to_owned() } else { format!("recovery {number}") };
+        let mut lines = vec![format!(
+            "{} {whose}, {} of {} events",
+            if crash.is_kill { "killed in" } else { "crashed in" },
+            point,
+            at.trace.len()
+        )];
+        if let Some(event) = at.trace.events().get(point) {
+            lines.push(format!(
+                "  before {}{}",
+                event_words(event),
+                self.source_of(&at.trace, point, before)
+            ));
+        }
+        if let Some(last) = (0..point).rev().find(|&index| !at.trace.events()[index].is_mark()) {
+            let event = &at.trace.events()[last];
+            lines.push(format!("  behind {}{}", event_words(event), self.source_of(&at.trace, last, before)));
+        }
+        for &(number, kept) in &crash.lost {
+            let unit = &units[usize::from(number)];
+            let first = unit.atoms[usize::from(kept)].event as usize;
+            let source =
+                if first < at.trace.len() { self.source_of(&at.trace, first, before) } else { String::new() };
+            lines.push(format!(
+                "  lost at {}: all but the first {kept} of {} words, from the store of event {first} on{source}",
+                unit.offset,
+                unit.atoms.len(),
+            ));
+        }
+        lines
+    }
+
+    /// Where an event of the stream behind these crashes came from, by the address that the recorder noted, or by running
+    /// it once more and looking at the stack.
+    fn source_of(&mut self, trace: &Trace, index: usize, before: &[Crash]) -> String {
+        let site = trace.site(index);
+        if site != 0 {
+            return symbols::of_address(site);
+        }
+        symbols::capture_at(index);
+        if before.is_empty() {
+            let _ = self.run_workload();
+        } else {
+            let _ = self.position(before);
+        }
+        symbols::captured()
+    }
+
+    fn finish(mut self, started: Instant) -> Report {
+        self.report.left += self.queue.len();
+        self.report.duration = started.elapsed();
+        self.report
+    }
+}
+
+/// How many pairs of losses are tried to make a failure small.
+const MINIMISE_MAX: usize = 10_000;
+
+/// What an image may hold at a moment of a stream.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    context: Context,
+    len: u64,
+    /// Whether a crash may fall here.
+    is_crashed: bool,
+}
+
+impl Moment {
+    fn hash(self) -> u128 {
+        self.context.hash() ^ u128::from(self.len).wrapping_mul(0xD6E8_FEB8_6659_FD93_8EBC_6AF0_9C88_C6E3)
+    }
+}
+
+/// The moments of a stream, each from some number of events on.
+struct Moments(Vec<(usize, Moment)>);
+
+impl Moments {
+    fn of(trace: &Trace, start: Moment) -> Self {
+        let mut moments = vec![(0, start)];
+        let mut now = start;
+        for (index, event) in trace.events().iter().enumerate() {
+            match *event {
+                Event::Grow { len } => now.len = len,
+                Event::Begin { op } => {
+                    now.context.expect.begun = op as usize;
+                    now.is_crashed = true;
+                }
+                Event::Ack { op } => {
+                    now.context = Context { expect: Expect::exactly(op as usize), is_creating: false };
+                }
+                Event::Opened { state } => {
+                    if let Some(state) = state {
+                        // What a completed recovery has come to, another one must come to as well.
+                        now.context = Context { expect: Expect::exactly(state as usize), is_creating: false };
+                    }
+                    moments.push((index + 1, now));
+                    now.is_crashed = false;
+                    moments.push((index + 2, now));
+                    continue;
+                }
+                _ => continue,
+            }
+            moments.push((index + 1, now));
+        }
+        Moments(moments)
+    }
+
+    /// When so many events have happened.
+    fn at(&self, index: usize) -> Moment {
+        let behind = self.0.partition_point(|&(from, _)| from <= index);
+        self.0[behind - 1].1
+    }
+}
+
+/// Where the images of a stream come from.
+#[derive(Clone, Copy)]
+struct Start {
+    moment: Moment,
+    depth: usize,
+    node: usize,
+    is_after_kill: bool,
+}
+
+/// A stream, and what was there before it.
+struct Position {
+    trace: Trace,
+    dropped: Option<usize>,
+    arrived: Delta,
+    pending: Pending,
+    start: Start,
+}
+
+/// The units that did not arrive whole.
+fn lost_of(units: &[Unit], kept: &[u16]) -> Box<[(u16, u16)]> {
+    let lost = |(number, unit): (usize, &Unit)| {
+        let kept = kept[number];
+        (Some(&kept) != unit.steps.last()).then_some((number as u16, kept))
+    };
+    units.iter().enumerate().filter_map(lost).collect()
+}
+
+fn event_words(event: &Event) -> String {
+    match *event {
+        Event::Store { offset, len, is_streaming, .. } => {
+            format!("a {}store of {len} bytes at {offset}", if is_streaming { "streaming " } else { "" })
+        }
+        Event::Flush { offset } => format!("the write-back of the line at {}", offset / 64 * 64),
+        Event::Fence => "a fence".to_owned(),
+        Event::Sync { .. } => "a sync".to_owned(),
+        Event::Load { offset, len } => format!("a load of {len} bytes at {offset}"),
+        Event::Grow { len } => format!("the growth to {len} bytes"),
+        Event::Begin { op } => format!("the begin of operation {}", op - 1),
+        Event::Ack { op: 0 } => "the acknowledgement of the creation".to_owned(),
+        Event::Ack { op } => format!("the acknowledgement of operation {}", op - 1),
+        Event::Opened { .. } => "the end of the recovery".to_owned(),
+    }
+}

@@ -1,0 +1,272 @@
+//! Persistency models: which images a crash may leave of a stream of events.
+//!
+//! A model is a value laid over a recorded [`Trace`]. At each crash point there is what is surely there, and there are
+//! *units* (cache lines, sectors, streamed words) of which each may have arrived in part, independently of the
+//! others. Start at [`Model`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rio::Domain;
+
+use crate::image::Canvas;
+use crate::trace::{Event, Trace};
+
+/// What survives of stores when everything stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Model {
+    /// Everything that was stored: the process dies, its memory stays (page cache, or caches inside the power-fail
+    /// domain). A crash falls between two instructions, or between two elements of a `rep` string instruction.
+    Coherent,
+    /// A power cut on memory whose controller is inside the power-fail domain, and whose caches are not. Of each line of
+    /// 64 bytes there is some prefix of the stores made to it, in words of eight bytes, at least what was written back
+    /// before the last fence. Lines are independent. Streamed stores are there or not, each by itself, until a fence.
+    Adr,
+    /// A power cut on a file in the page cache. Of each sector of 512 bytes there is some state that it had since the
+    /// last sync. Sectors are independent.
+    PowerLoss,
+}
+
+impl Model {
+    /// The domain for which code has to be written to survive it.
+    pub fn domain(self) -> Domain {
+        match self {
+            Model::Coherent | Model::PowerLoss => Domain::PageCache,
+            Model::Adr => Domain::Adr,
+        }
+    }
+
+    /// What a campaign under this model cannot see.
+    pub fn blind_spots(self) -> &'static str {
+        match self {
+            Model::Coherent => {
+                "missing flushes and fences: whatever was stored is kept, as it is when a process is killed"
+            }
+            Model::Adr => {
+                "a crash between fences that only an earlier write-back of a later store would show is included; \
+                 reordering by other threads, and torn words of eight bytes, are not"
+            }
+            Model::PowerLoss => "what the file system itself loses: names, lengths, blocks",
+        }
+    }
+
+    fn unit_len(self) -> u64 {
+        match self {
+            Model::Coherent | Model::Adr => 64,
+            Model::PowerLoss => 512,
+        }
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Model::Coherent => "coherent",
+            Model::Adr => "adr",
+            Model::PowerLoss => "power-loss",
+        })
+    }
+}
+
+/// A part of a store that arrives whole or not at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Atom {
+    pub(crate) word: u32,
+    pub(crate) value: u64,
+    pub(crate) mask: u64,
+    /// Index of the event that stored it.
+    pub(crate) event: u32,
+}
+
+/// Something that may have arrived in part.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unit {
+    /// Its first byte.
+    pub(crate) offset: u64,
+    /// In the order of the program.
+    pub(crate) atoms: Vec<Atom>,
+    /// How many of them are on their way.
+    flushed: usize,
+    /// The numbers of atoms, from 1 on, whose arrival makes a difference. Set at each crash point.
+    pub(crate) steps: Vec<u16>,
+}
+
+impl Unit {
+    /// Leaves the first of its atoms in an image.
+    pub(crate) fn draw(&self, canvas: &mut Canvas, atom_count: usize) {
+        for atom in &self.atoms[..atom_count] {
+            canvas.set_masked(atom.word, atom.value, atom.mask);
+        }
+    }
+
+    fn find_steps(&mut self, canvas: &Canvas) {
+        self.steps.clear();
+        // At most 64 words: a list is quicker than a map.
+        let mut words: Vec<(u32, u64)> = Vec::with_capacity(8);
+        for (index, atom) in self.atoms.iter().enumerate() {
+            let at = words.iter().position(|&(word, _)| word == atom.word).unwrap_or_else(|| {
+                words.push((atom.word, canvas.get(atom.word)));
+                words.len() - 1
+            });
+            let new = words[at].1 & !atom.mask | atom.value & atom.mask;
+            if new != words[at].1 {
+                words[at].1 = new;
+                self.steps.push(index as u16 + 1);
+            }
+        }
+    }
+}
+
+/// What is known of the medium at some event: what has surely arrived, and what is under way.
+#[derive(Clone, Default)]
+pub(crate) struct Pending {
+    units: BTreeMap<u64, Unit>,
+    streamed: Vec<Unit>,
+}
+
+impl Pending {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.units.is_empty() && self.streamed.is_empty()
+    }
+
+    /// What may be there or not, over what has surely arrived.
+    pub(crate) fn units(&self, canvas: &Canvas) -> Vec<Unit> {
+        let units = self.units.values().chain(&self.streamed).cloned();
+        let differing = units.filter_map(|mut unit| {
+            unit.find_steps(canvas);
+            (!unit.steps.is_empty()).then_some(unit)
+        });
+        differing.collect()
+    }
+
+    /// Hash of what is under way.
+    pub(crate) fn hash(&self) -> u128 {
+        let mut hash = 0x243F_6A88_85A3_08D3_u128;
+        let mut add = |word: u64| {
+            hash = (hash ^ u128::from(word)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B)
+        };
+        for unit in self.units.values().chain(&self.streamed) {
+            add(unit.flushed as u64);
+            unit.atoms.iter().for_each(|atom| [u64::from(atom.word), atom.value, atom.mask].map(&mut add)[0]);
+        }
+        hash
+    }
+
+    /// All of it arrives.
+    pub(crate) fn draw(&self, canvas: &mut Canvas) {
+        // A streamed store and a cached one to the same word: the order of the program decides.
+        let mut atoms: Vec<&Atom> =
+            self.units.values().chain(&self.streamed).flat_map(|unit| &unit.atoms).collect();
+        atoms.sort_by_key(|atom| atom.event);
+        atoms.iter().for_each(|atom| canvas.set_masked(atom.word, atom.value, atom.mask));
+    }
+}
+
+/// Walks over a trace and stops at each of its crash points: with the canvas as what has surely arrived, the number of
+/// events that have happened, and what may be there or not. The canvas is what had surely arrived before the trace, and
+/// `pending` what was under way. The event `dropped` does not happen.
+pub(crate) fn walk(
+    model: Model,
+    trace: &Trace,
+    dropped: Option<usize>,
+    pending: &mut Pending,
+    canvas: &mut Canvas,
+    mut stop: impl FnMut(&mut Canvas, usize, &[Unit]),
+) {
+    let mut last = None;
+    let mut stop_at = |index: usize, pending: &Pending, canvas: &mut Canvas| {
+        if last.replace(index) != Some(index) {
+            stop(canvas, index, &pending.units(canvas));
+        }
+    };
+    for (index, &event) in trace.events().iter().enumerate() {
+        let is_before = match event {
+            Event::Fence => model == Model::Adr,
+            Event::Sync { .. } => model == Model::PowerLoss,
+            Event::Grow { .. } | Event::Begin { .. } => model != Model::Coherent,
+            _ => false,
+        };
+        if is_before {
+            stop_at(index, pending, canvas);
+        }
+        if Some(index) != dropped {
+            step(model, trace, index, pending, canvas);
+        }
+        let is_behind = match event {
+            Event::Store { .. } | Event::Grow { .. } => model == Model::Coherent,
+            Event::Ack { .. } | Event::Opened { .. } => true,
+            _ => false,
+        };
+        if is_behind {
+            stop_at(index + 1, pending, canvas);
+        }
+    }
+    stop_at(trace.len(), pending, canvas);
+}
+
+/// One event happens.
+pub(crate) fn step(model: Model, trace: &Trace, index: usize, pending: &mut Pending, canvas: &mut Canvas) {
+    match (trace.events()[index], model) {
+        (Event::Store { .. }, Model::Coherent) => {
+            each_atom(trace, index, |atom| canvas.set_masked(atom.word, atom.value, atom.mask));
+        }
+        (Event::Store { is_streaming: true, .. }, Model::Adr) => each_atom(trace, index, |atom| {
+            let offset = u64::from(atom.word) * 8;
+            pending.streamed.push(Unit { offset, atoms: vec![atom], ..Unit::default() });
+        }),
+        (Event::Store { .. }, _) => each_atom(trace, index, |atom| {
+            let number = u64::from(atom.word) * 8 / model.unit_len();
+            let unit = pending.units.entry(number).or_default();
+            unit.offset = number * model.unit_len();
+            unit.atoms.push(atom);
+        }),
+        (Event::Flush { offset }, Model::Adr) => {
+            if let Some(unit) = pending.units.get_mut(&(offset / model.unit_len())) {
+                unit.flushed = unit.atoms.len();
+            }
+        }
+        (Event::Fence, Model::Adr) => {
+            pending.units.retain(|_, unit| arrive(unit, canvas));
+            for unit in pending.streamed.drain(..) {
+                unit.draw(canvas, 1);
+            }
+        }
+        (Event::Sync { offset, len }, Model::PowerLoss) => {
+            let numbers = offset / model.unit_len()..(offset + len).div_ceil(model.unit_len());
+            for (_, unit) in pending.units.range_mut(numbers) {
+                unit.flushed = unit.atoms.len();
+            }
+            pending.units.retain(|_, unit| arrive(unit, canvas));
+        }
+        _ => {}
+    }
+}
+
+/// What was on its way is there. Whether anything is left.
+fn arrive(unit: &mut Unit, canvas: &mut Canvas) -> bool {
+    unit.draw(canvas, unit.flushed);
+    unit.atoms.drain(..unit.flushed);
+    unit.flushed = 0;
+    !unit.atoms.is_empty()
+}
+
+/// The atoms of a store.
+pub(crate) fn each_atom(trace: &Trace, index: usize, mut see: impl FnMut(Atom)) {
+    let Event::Store { offset, len, at, .. } = trace.events()[index] else { return };
+    let bytes = trace.data(at, len);
+    let mut done = 0;
+    while done < bytes.len() {
+        let from = ((offset + done as u64) % 8) as usize;
+        let count = (8 - from).min(bytes.len() - done);
+        let (mut value, mut mask) = ([0; 8], [0; 8]);
+        value[from..from + count].copy_from_slice(&bytes[done..done + count]);
+        mask[from..from + count].fill(0xFF);
+        see(Atom {
+            word: ((offset + done as u64) / 8) as u32,
+            value: u64::from_le_bytes(value),
+            mask: u64::from_le_bytes(mask),
+            event: index as u32,
+        });
+        done += count;
+    }
+}

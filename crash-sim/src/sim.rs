@@ -1,0 +1,446 @@
+//! The medium under test: memory behind rio's seam that can be set to any image and knows what was done to it.
+//!
+//! A [`Stage`] owns the memory; a [`Sim`] is the medium that structures are created and opened on, which is made anew for
+//! each recovery and costs nothing to make. Start at [`Sim`].
+
+#![allow(unsafe_code)] // It implements the seam, and sets memory that is known by address.
+
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
+
+use rio::{Buffer, Domain, Medium, Region};
+
+use crate::campaign::{BoxError, Recorder};
+use crate::image::Delta;
+use crate::trace::{Event, Trace};
+use crate::{panics, symbols};
+
+/// Who sees what happens to the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// The seam itself: what the library announces.
+    Seam,
+    /// Something outside of the program; the seam does what a region of the domain does.
+    Outside,
+}
+
+/// The medium that a campaign gives to [`create`](crate::Campaign::create) and [`open`](crate::Campaign::open).
+///
+/// It stands for a region: a structure that is generic over [`rio::Medium`] runs on it unchanged. Under the kill
+/// recorder it is a region, on a real file.
+pub struct Sim {
+    base: NonNull<u8>,
+    domain: Domain,
+    inner: Inner,
+}
+
+enum Inner {
+    Stage { stage: Arc<Stage>, watch: Watch },
+    File(Box<crate::kill::Victim>),
+}
+
+// SAFETY: the memory belongs to a stage or region that the medium keeps alive; who uses its address answers for it.
+unsafe impl Send for Sim {}
+// SAFETY: as above; shared use only reads addresses and lengths, or records in a cell of the calling thread.
+unsafe impl Sync for Sim {}
+
+/// The memory of a campaign.
+pub(crate) struct Stage {
+    buffer: Buffer,
+    len: AtomicU64,
+    capacity: u64,
+    number: u64,
+}
+
+thread_local! {
+    static TAPE: RefCell<Tape> = RefCell::new(Tape::default());
+}
+
+/// What is recorded on this thread.
+#[derive(Default)]
+struct Tape {
+    /// Number of the stage that is recorded; 0 for none.
+    stage: u64,
+    trace: Trace,
+    /// Bytes that are lent, as they were then. They are words from the first byte's word on.
+    lent: Vec<(u64, Vec<u64>)>,
+    event_limit: usize,
+}
+
+/// What a recording that would not end is given up with.
+#[derive(Debug)]
+pub(crate) struct Endless;
+
+impl Stage {
+    pub(crate) fn new(capacity: u64, _recorder: Recorder) -> Result<Arc<Self>, BoxError> {
+        static STAGES: AtomicU64 = AtomicU64::new(1);
+        let capacity = capacity.next_multiple_of(4096);
+        let buffer = Buffer::new(capacity, capacity);
+        let number = STAGES.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Stage { buffer, len: AtomicU64::new(0), capacity, number }))
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_len(&self, len: u64) {
+        debug_assert!(len <= self.capacity);
+        self.len.store(len, Ordering::Relaxed);
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Where the program under test finds the memory.
+    fn view(&self) -> *mut u8 {
+        self.buffer.write_base()
+    }
+
+    fn word(&self, index: usize) -> *mut u64 {
+        assert!((index as u64) < self.capacity / 8, "word {index} is inside the stage");
+        // SAFETY: inside the memory, just checked.
+        unsafe { self.buffer.write_base().cast::<u64>().add(index) }
+    }
+
+    /// A word of the memory, when no structure is open on it.
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        // SAFETY: the word is inside, aligned and initialised; nobody else uses it, as the caller has made sure.
+        unsafe { self.word(index).read() }
+    }
+
+    /// Sets a word of the memory, when no structure is open on it.
+    pub(crate) fn set(&self, index: usize, word: u64) {
+        // SAFETY: as in `get`.
+        unsafe { self.word(index).write(word) }
+    }
+
+    /// All of the memory, when no structure is open on it.
+    pub(crate) fn words(&self) -> Vec<u64> {
+        (0..self.capacity as usize / 8).map(|index| self.get(index)).collect()
+    }
+
+    /// A medium on this memory.
+    pub(crate) fn medium(self: &Arc<Self>, domain: Domain, watch: Watch) -> Sim {
+        let base = NonNull::new(self.view()).expect("memory has an address");
+        Sim { base, domain, inner: Inner::Stage { stage: self.clone(), watch } }
+    }
+
+    /// Runs a piece of the program under test and appends what happens to the memory to a trace; `Err` with the words
+    /// of its panic. More than `event_limit` events in the trace are a panic.
+    pub(crate) fn record<R>(
+        &self,
+        watch: Watch,
+        trace: &mut Trace,
+        event_limit: usize,
+        run: impl FnOnce() -> R,
+    ) -> Result<R, String> {
+        debug_assert_eq!(watch, Watch::Seam);
+        let taken = std::mem::take(trace);
+        let tape = Tape { stage: self.number, trace: taken, lent: Vec::new(), event_limit };
+        let outer = TAPE.replace(tape);
+        let result = panics::catch(run);
+        self.with_tape(|_| {});
+        *trace = TAPE.replace(outer).trace;
+        result
+    }
+
+    /// Does something with the recording, if there is one on this thread; whoever had borrowed bytes is done with them.
+    #[inline]
+    fn with_tape(&self, note: impl FnOnce(&mut Tape)) {
+        TAPE.with_borrow_mut(|tape| {
+            if tape.stage != self.number {
+                return;
+            }
+            if !tape.lent.is_empty() {
+                self.take_back(tape);
+            }
+            note(tape);
+        });
+    }
+
+    /// What has become of lent bytes is stored.
+    #[cold]
+    fn take_back(&self, tape: &mut Tape) {
+        for (first, words) in std::mem::take(&mut tape.lent) {
+            for (index, old) in (first..).zip(words) {
+                let new = self.get(index as usize);
+                if new != old {
+                    tape.store(index * 8, new);
+                }
+            }
+        }
+    }
+
+    /// Records the words of an announced store.
+    #[inline]
+    fn stored(&self, offset: u64, len: u64) {
+        self.with_tape(|tape| {
+            for index in offset / 8..(offset + len).div_ceil(8) {
+                tape.store(index * 8, self.get(index as usize));
+            }
+        });
+    }
+
+    fn lent(&self, offset: u64, len: u64) {
+        self.with_tape(|tape| {
+            let words = (offset / 8..(offset + len).div_ceil(8)).map(|index| self.get(index as usize));
+            tape.lent.push((offset / 8, words.collect()));
+        });
+    }
+
+    fn flushed(&self, offset: u64, len: u64) {
+        self.with_tape(|tape| {
+            let lines = offset / 64..(offset + len).div_ceil(64);
+            lines.for_each(|line| tape.push(Event::Flush { offset: line * 64 }));
+        });
+    }
+
+    fn grow(&self, len: u64, name: String) -> Result<(), rio::Error> {
+        let len = len.next_multiple_of(4096);
+        if len > self.capacity {
+            let (wanted, reserved) = (len, self.capacity);
+            return Err(rio::Error::ReservationExhausted { path: name, wanted, reserved });
+        }
+        let len = len.max(self.len());
+        self.with_tape(|tape| tape.push(Event::Grow { len }));
+        self.set_len(len);
+        Ok(())
+    }
+}
+
+/// Sets the memory of a stage to one image after the other.
+pub(crate) struct Loader {
+    stage: Arc<Stage>,
+    base: Vec<u64>,
+    dirty: Vec<u32>,
+}
+
+impl Loader {
+    /// The memory is this image now.
+    pub(crate) fn new(stage: Arc<Stage>, base: Vec<u64>) -> Self {
+        base.iter().enumerate().for_each(|(index, &word)| stage.set(index, word));
+        Loader { stage, base, dirty: Vec::new() }
+    }
+
+    /// Sets the memory to an image. Since the last call only what `note` was told has changed.
+    pub(crate) fn load(&mut self, delta: &Delta) {
+        for index in self.dirty.drain(..) {
+            self.stage.set(index as usize, self.base[index as usize]);
+        }
+        for &(index, word) in delta {
+            self.stage.set(index as usize, word);
+            self.dirty.push(index);
+        }
+    }
+
+    /// Is told what happened to the memory.
+    pub(crate) fn note(&mut self, trace: &Trace) {
+        for event in trace.events() {
+            if let Event::Store { offset, len, .. } = *event {
+                self.dirty.extend((offset / 8) as u32..(offset + u64::from(len)).div_ceil(8) as u32);
+            }
+        }
+    }
+}
+
+impl Tape {
+    #[inline]
+    fn store(&mut self, offset: u64, word: u64) {
+        self.check_limit();
+        symbols::at_event(self.trace.len());
+        self.trace.push_store(offset, &word.to_le_bytes(), false, 0);
+    }
+
+    #[inline]
+    fn push(&mut self, event: Event) {
+        self.check_limit();
+        symbols::at_event(self.trace.len());
+        self.trace.push(event, 0);
+    }
+
+    #[inline]
+    fn check_limit(&self) {
+        if self.trace.len() >= self.event_limit && !std::thread::panicking() {
+            std::panic::panic_any(Endless);
+        }
+    }
+}
+
+impl Sim {
+    pub(crate) fn on_file(victim: crate::kill::Victim) -> Self {
+        let region = victim.region();
+        let base = NonNull::new(region.write_base()).expect("a region has an address");
+        Sim { base, domain: region.domain(), inner: Inner::File(Box::new(victim)) }
+    }
+
+    /// Writes everything stored so far to the device below the page cache, as far as the model of a power loss is
+    /// concerned; on a real file it does so.
+    ///
+    /// # Errors
+    /// The system's, on a real file.
+    pub fn sync(&self) -> Result<(), rio::Error> {
+        match &self.inner {
+            Inner::Stage { stage, .. } => {
+                stage.with_tape(|tape| tape.push(Event::Sync { offset: 0, len: stage.len() }));
+                Ok(())
+            }
+            Inner::File(victim) => victim.region().sync(),
+        }
+    }
+
+    /// A word of eight bytes, for the small structures that need no library.
+    ///
+    /// # Panics
+    /// If the offset is not a multiple of 8 inside the medium.
+    pub fn load(&self, offset: u64) -> u64 {
+        let at = self.checked(offset);
+        // SAFETY: inside and aligned, just checked; stores need `&mut self`.
+        unsafe { at.read_volatile() }
+    }
+
+    /// Stores a word of eight bytes. Durable as the domain has it.
+    ///
+    /// # Panics
+    /// As [`load`](Sim::load).
+    pub fn store(&mut self, offset: u64, word: u64) {
+        let at = self.checked(offset);
+        // SAFETY: inside and aligned, just checked; `&mut self` is alone.
+        unsafe { at.write_volatile(word) }
+        self.stored(offset, 8);
+    }
+
+    /// Flushes and fences: what was stored to these bytes is durable on return.
+    pub fn persist(&self, offset: u64, len: u64) {
+        self.flush(offset, len);
+        self.fence(); // Orders: the bytes, then whatever the caller does next.
+    }
+
+    fn checked(&self, offset: u64) -> *mut u64 {
+        let is_inside =
+            offset.is_multiple_of(8) && offset.checked_add(8).is_some_and(|end| end <= self.len());
+        assert!(is_inside, "offset {offset} is no word of a medium of {} bytes", self.len());
+        // SAFETY: inside the memory, just checked.
+        unsafe { self.base.as_ptr().add(offset as usize).cast() }
+    }
+}
+
+// SAFETY: (1) the memory belongs to the stage or region, which neither moves nor shrinks it, and is page-aligned.
+// (2) Both views are one address, or those of a region. (3) `len` grows in `grow` alone while a structure is open; a
+// campaign sets it between two of them. (4) A campaign reads and sets the memory when no structure is open, or in calls
+// of the medium, when nothing is stored. (5) No method of the medium writes.
+unsafe impl Medium for Sim {
+    #[inline(always)]
+    fn len(&self) -> u64 {
+        match &self.inner {
+            Inner::Stage { stage, .. } => stage.len(),
+            Inner::File(victim) => victim.region().len(),
+        }
+    }
+
+    #[inline(always)]
+    fn read_base(&self) -> *const u8 {
+        match &self.inner {
+            Inner::Stage { .. } => self.base.as_ptr(),
+            Inner::File(victim) => victim.region().read_base(),
+        }
+    }
+
+    #[inline(always)]
+    fn write_base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    #[inline(always)]
+    fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    #[inline(always)]
+    fn flush(&self, offset: u64, len: u64) {
+        compiler_fence(Ordering::SeqCst);
+        match &self.inner {
+            Inner::Stage { stage, watch: Watch::Seam } => stage.flushed(offset, len),
+            Inner::Stage { .. } if self.domain.needs_flush() => self.write_back(offset, len),
+            Inner::Stage { .. } => {}
+            Inner::File(victim) => victim.flush(offset, len),
+        }
+    }
+
+    #[inline(always)]
+    fn fence(&self) {
+        compiler_fence(Ordering::SeqCst);
+        match &self.inner {
+            Inner::Stage { stage, watch: Watch::Seam } => stage.with_tape(|tape| tape.push(Event::Fence)),
+            Inner::Stage { .. } if self.domain.needs_fence() => {}
+            Inner::Stage { .. } => {}
+            Inner::File(victim) => victim.fence(),
+        }
+    }
+
+    fn max_len(&self) -> u64 {
+        match &self.inner {
+            Inner::Stage { stage, .. } => stage.capacity(),
+            Inner::File(victim) => victim.region().max_len(),
+        }
+    }
+
+    fn grow(&mut self, len: u64) -> Result<(), rio::Error> {
+        let name = self.name();
+        match &mut self.inner {
+            Inner::Stage { stage, .. } => stage.grow(len, name),
+            Inner::File(victim) => victim.grow(len),
+        }
+    }
+
+    fn guard(&mut self, offset: u64, len: u64) -> Result<(), rio::Error> {
+        match &mut self.inner {
+            Inner::Stage { .. } => Ok(()),
+            Inner::File(victim) => victim.guard(offset, len),
+        }
+    }
+
+    #[inline(always)]
+    fn stored(&self, offset: u64, len: u64) {
+        match &self.inner {
+            Inner::Stage { stage, watch: Watch::Seam } => stage.stored(offset, len),
+            Inner::Stage { .. } => {}
+            Inner::File(victim) => victim.count(),
+        }
+    }
+
+    #[inline(always)]
+    fn lent(&self, offset: u64, len: u64) {
+        if let Inner::Stage { stage, watch: Watch::Seam } = &self.inner {
+            stage.lent(offset, len);
+        }
+    }
+
+    fn name(&self) -> String {
+        match &self.inner {
+            Inner::Stage { .. } => "<sim>".to_owned(),
+            Inner::File(victim) => victim.region().name(),
+        }
+    }
+
+    fn close(self) -> Result<(), rio::Error> {
+        match self.inner {
+            Inner::Stage { .. } => Ok(()),
+            Inner::File(victim) => victim.close(),
+        }
+    }
+}
+
+impl Sim {
+    #[inline(never)]
+    fn write_back(&self, offset: u64, len: u64) {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= self.len()), "a range to flush is inside");
+        // SAFETY: inside the memory, just checked.
+        let start = unsafe { self.base.as_ptr().add(offset as usize) };
+        // SAFETY: (1) the range is mapped, just checked. (2) The instruction is the processor's best.
+        let _ = start;
+    }
+}

@@ -1,0 +1,3 @@
+//! What the crash tester promises, one file per promise.
+
+mod vista_smoke;
