@@ -139,6 +139,7 @@ pub struct Campaign<T> {
     pub(crate) check: Option<Check<T>>,
     pub(crate) crashes_creation: bool,
     pub(crate) crashes_after_kill: bool,
+    pub(crate) is_lazy: bool,
     pub(crate) keeps_going: bool,
     pub(crate) budget: Budget,
     pub(crate) drop_event: Option<usize>,
@@ -161,6 +162,7 @@ impl<T> Campaign<T> {
             check: None,
             crashes_creation: false,
             crashes_after_kill: false,
+            is_lazy: false,
             keeps_going: false,
             budget: Budget::default(),
             drop_event: None,
@@ -257,6 +259,15 @@ impl<T> Campaign<T> {
     /// during the recovery from that or after it.
     pub fn kill_before_power_cut(mut self) -> Self {
         self.crashes_after_kill = true;
+        self
+    }
+
+    /// Where there are many combinations of what may be lost, tries only those that recovery and check tell apart: a lost
+    /// store that nobody reads makes no difference. The structure announces what it reads ([`rio::Medium::loaded`]), as
+    /// vista does and [`Sim::load`] does; one that does not must not ask for this.
+    pub fn lazy(mut self) -> Self {
+        self.is_lazy = true;
+        self.budget.eager = 64;
         self
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use crate::campaign::{Budget, Campaign, Expect, Recorder};
 use crate::case::{Case, Crash};
 use crate::combine::{Combined, combine, draw};
 use crate::image::{Canvas, Delta, Seen};
+use crate::lazy::{Loss, Open, Undecided, open_lines};
 use crate::model::{Model, Pending, Unit, step, walk};
 use crate::report::{Failure, Oracle, Report};
 use crate::sim::{Loader, Stage, Watch};
@@ -37,6 +39,7 @@ pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
             break;
         }
         explorer.visit(&job);
+        if explorer.nodes.len() % 5000 < 2 && std::env::var("DBG").is_ok() { let job=&job; eprintln!("queue {} images {} depth {} recov {} open {}", explorer.queue.len(), explorer.report.images, job.depth, explorer.report.recoveries, job.open.len()); }
     }
     explorer.finish(started)
 }
@@ -77,6 +80,8 @@ struct Job {
     delta: Delta,
     /// After a kill: what has surely arrived of it, and what is still under way.
     carried: Option<Box<(Delta, Pending)>>,
+    /// What may be there over `delta` or not, to be decided when somebody reads it.
+    open: Rc<[Open]>,
     len: u64,
     context: Context,
     depth: usize,
@@ -88,6 +93,8 @@ struct Job {
 struct Node {
     parent: usize,
     crash: Crash,
+    /// What was decided here of crashes before.
+    decided: Vec<Loss>,
 }
 
 /// What a run of the program under test came to.
@@ -116,6 +123,7 @@ struct Explorer<'c, T> {
     nodes: Vec<Node>,
     queue: VecDeque<Job>,
     resumed: usize,
+    undecided: Undecided,
     report: Report,
 }
 
@@ -151,6 +159,7 @@ impl<'c, T> Explorer<'c, T> {
             nodes: Vec::new(),
             queue: VecDeque::new(),
             resumed: 0,
+            undecided: Undecided::default(),
             report,
         };
         explorer.run_workload().map_err(|message| {
@@ -245,7 +254,7 @@ impl<'c, T> Explorer<'c, T> {
 
     /// Runs a piece of the program under test, and adds what happens to the stream.
     fn record<R>(&mut self, run: impl FnOnce() -> R) -> Result<R, String> {
-        self.stage.record(self.watch(), &mut self.trace, self.budget.events, run)
+        self.stage.record(self.watch(), &mut self.trace, &mut self.undecided, self.budget.events, run)
     }
 
     /// Meets all images of the workload.
@@ -254,7 +263,7 @@ impl<'c, T> Explorer<'c, T> {
         let start = self.start_of_workload();
         self.canvas.load(&Delta::default());
         self.meet(start, None, Crash { point: 0, lost: Box::default(), is_kill: false });
-        self.images_of(&trace, self.campaign.drop_event, &mut Pending::default(), start);
+        self.images_of(&trace, self.campaign.drop_event, &mut Pending::default(), start, &[]);
         self.workload = trace;
     }
 
@@ -268,18 +277,97 @@ impl<'c, T> Explorer<'c, T> {
         }
     }
 
-    /// Recovers an image, and meets the images of that recovery.
+    /// Recovers an image, and meets the images of that recovery. Where units are open: as often as it goes another way.
     fn visit(&mut self, job: &Job) {
+        if job.open.is_empty() {
+            self.visit_one(job, job.node, &job.delta, &mut Vec::new());
+            return;
+        }
+        // Lines that were read, in that order, and which of its contents each has.
+        let mut path: Vec<(u16, u16)> = Vec::new();
+        let mut runs = 0;
+        loop {
+            self.canvas.load(&job.delta);
+            let decided = |number: usize| path.iter().find(|&&(line, _)| usize::from(line) == number);
+            for (number, line) in job.open.iter().enumerate() {
+                let content = decided(number).map_or(0, |&(_, content)| usize::from(content));
+                line.contents[content].draw(&mut self.canvas);
+            }
+            self.undecided = Undecided::new(&job.open, |number| decided(number).is_some());
+            let run = Job { delta: self.canvas.delta(), open: job.open.clone(), carried: None, ..*job };
+            let node = self.nodes.len();
+            self.nodes.push(self.node_of(job, &path));
+            self.visit_one(&run, node, &job.delta, &mut path);
+            runs += 1;
+            if runs > 1 {
+                self.report.images += 1;
+            }
+            // The next way: another content of the line that was read last.
+            let is_last = |&(line, content): &(u16, u16)| {
+                usize::from(content) + 1 == job.open[usize::from(line)].contents.len()
+            };
+            while path.last().is_some_and(is_last) {
+                path.pop();
+            }
+            match path.last_mut() {
+                Some(_) if self.report.failure.is_some() && !self.campaign.keeps_going => return,
+                Some(_) if runs == self.budget.samples => {
+                    self.report.uncovered += 1;
+                    return;
+                }
+                Some((_, content)) => *content += 1,
+                None => return,
+            }
+        }
+    }
+
+    /// The place in the tree of a run with these decisions.
+    fn node_of(&self, job: &Job, path: &[(u16, u16)]) -> Node {
+        let Node { parent, ref crash, .. } = self.nodes[job.node];
+        let mut node = Node { parent, crash: crash.clone(), decided: Vec::new() };
+        let mut lost = Vec::new();
+        for &(line, content) in path {
+            for loss in &job.open[usize::from(line)].contents[usize::from(content)].losses {
+                match loss.node {
+                    Some(_) => node.decided.push(*loss),
+                    None => lost.push((loss.unit, loss.kept)),
+                }
+            }
+        }
+        lost.sort_unstable();
+        node.crash.lost = lost.into();
+        node
+    }
+
+    /// One recovery, and the images of it. Open lines that it reads are added to `path`, with their first content.
+    /// `arrived` is the image without what is open.
+    fn visit_one(&mut self, job: &Job, node: usize, arrived: &Delta, path: &mut Vec<(u16, u16)>) {
         let may_resume = self.resumed < self.budget.resumed;
-        if let Ran::Fails(oracle, message) = self.recover(job, may_resume) {
-            self.fail(job, oracle, message);
+        let ran = self.recover(job, may_resume);
+        if !job.open.is_empty() {
+            path.extend(mem::take(&mut self.undecided).read.iter().map(|&line| (line, 0)));
+            self.nodes[node] = self.node_of(job, path);
+        }
+        if let Ran::Fails(oracle, message) = ran {
+            self.fail(job, node, oracle, message);
             return;
         }
         let trace = mem::take(&mut self.trace);
         let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
         if job.carried.is_some() || trace.events().iter().any(is_news) {
-            let (start, mut pending) = self.start_behind(job);
-            self.images_of(&trace, None, &mut pending, start);
+            let (mut start, mut pending) = self.start_behind(job);
+            start.node = node;
+            let mut left = Vec::new();
+            if !job.open.is_empty() {
+                self.canvas.load(arrived);
+                for (number, line) in job.open.iter().enumerate() {
+                    match path.iter().find(|&&(read, _)| usize::from(read) == number) {
+                        Some(&(_, content)) => line.contents[usize::from(content)].draw(&mut self.canvas),
+                        None => left.push(line.clone().since(node)),
+                    }
+                }
+            }
+            self.images_of(&trace, None, &mut pending, start, &left);
         }
         self.trace = trace;
     }
@@ -297,19 +385,33 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// Meets all images of a stream, with the canvas as what has surely arrived before it.
-    fn images_of(&mut self, trace: &Trace, dropped: Option<usize>, pending: &mut Pending, start: Start) {
+    /// `left` is what crashes before have left open, and is so still.
+    fn images_of(
+        &mut self,
+        trace: &Trace,
+        dropped: Option<usize>,
+        pending: &mut Pending,
+        start: Start,
+        left: &[Open],
+    ) {
         if self.campaign.crashes_after_kill && self.model == Model::Adr && !start.is_after_kill {
             self.kills_of(trace, pending.clone(), start);
         }
         let moments = Moments::of(trace, start.moment);
         let mut canvas = mem::replace(&mut self.canvas, Canvas::new(Vec::new()));
         let Budget { eager, samples, seed, .. } = self.budget;
-        walk(self.model, trace, dropped, pending, &mut canvas, |canvas, index, units| {
+        let is_lazy = self.campaign.is_lazy;
+        pending.arrived = (!left.is_empty()).then(Vec::new);
+        walk(self.model, trace, dropped, pending, &mut canvas, |canvas, index, units, arrived| {
             let moment = moments.at(index);
             if !moment.is_crashed {
                 return;
             }
             self.report.points += 1;
+            if !left.is_empty() || is_lazy && combination_count(units) > u128::from(eager) {
+                self.meet_open(Start { moment, ..start }, canvas, index, units, left, arrived);
+                return;
+            }
             let seed = seed ^ (index as u64) << 20 ^ units.len() as u64;
             let Combined { tried, all } = combine(canvas, units, eager, samples, seed, |canvas, kept| {
                 if self.seen.insert(moment.hash() ^ canvas.hash()) {
@@ -347,6 +449,24 @@ impl<'c, T> Explorer<'c, T> {
         self.canvas.load(&before);
     }
 
+    /// Enqueues all images at a point as one, to be told apart when they are read.
+    fn meet_open(&mut self, start: Start, canvas: &mut Canvas, index: usize, units: &[Unit], left: &[Open], arrived: &[u32]) {
+        let open = open_lines(left, arrived, units, self.model.unit_len(), canvas);
+        let mut hash = 0x13198A2E_03707344_A4093822_299F31D0_u128;
+        for open in &open {
+            open.add_to_hash(|word| {
+                hash = (hash ^ u128::from(word)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B);
+            });
+        }
+        if self.seen.insert(start.moment.hash() ^ canvas.hash() ^ hash) {
+            let crash = Crash { point: index as u32, lost: Box::default(), is_kill: false };
+            self.enqueue(start, canvas.delta(), None, crash);
+            if let Some(job) = self.queue.back_mut().filter(|_| self.report.left == 0) {
+                job.open = open.into();
+            }
+        }
+    }
+
     /// Enqueues the image on the canvas, if it was not met before.
     fn meet(&mut self, start: Start, carried: Option<Box<(Delta, Pending)>>, crash: Crash) {
         let under_way = carried.as_ref().map_or(0, |carried| carried.1.hash());
@@ -365,11 +485,12 @@ impl<'c, T> Explorer<'c, T> {
             self.report.levels.resize(start.depth + 1, 0);
         }
         self.report.levels[start.depth] += 1;
-        self.nodes.push(Node { parent: start.node, crash });
+        self.nodes.push(Node { parent: start.node, crash, decided: Vec::new() });
         let Moment { context, len, .. } = start.moment;
         self.queue.push_back(Job {
             delta,
             carried,
+            open: Rc::default(),
             len,
             context,
             depth: start.depth,
@@ -456,18 +577,18 @@ impl<'c, T> Explorer<'c, T> {
         Ran::Fails(oracle, message)
     }
 
-    fn fail(&mut self, job: &Job, oracle: Oracle, message: String) {
+    fn fail(&mut self, job: &Job, node: usize, oracle: Oracle, message: String) {
         self.report.failures += 1;
         if self.report.failure.is_none() {
             let mut failure = Failure::new(self.campaign, self.model, oracle, job.context.expect, message);
-            self.explain(job, &mut failure);
+            self.explain(node, &mut failure);
             self.report.failure = Some(Box::new(failure));
         }
     }
 
     /// Where it crashed, what the fewest losses are, and how to run it again.
-    fn explain(&mut self, job: &Job, failure: &mut Failure) {
-        let mut case = self.case_of(job.node);
+    fn explain(&mut self, node: usize, failure: &mut Failure) {
+        let mut case = self.case_of(node);
         let recoveries = self.report.recoveries;
         if let Some(smaller) = self.minimise(&case) {
             case = smaller;
@@ -480,9 +601,15 @@ impl<'c, T> Explorer<'c, T> {
     /// The crashes that led to an image.
     fn case_of(&self, mut node: usize) -> Case {
         let mut crashes = Vec::new();
+        let mut decided: Vec<Loss> = Vec::new();
         while node != usize::MAX {
-            crashes.push(self.nodes[node].crash.clone());
-            node = self.nodes[node].parent;
+            let Node { parent, crash, decided: here } = &self.nodes[node];
+            let mut crash = crash.clone();
+            decided.extend(here);
+            let later = decided.iter().filter(|loss| loss.node == Some(node));
+            crash.lost = crash.lost.iter().copied().chain(later.map(|loss| (loss.unit, loss.kept))).collect();
+            crashes.push(crash);
+            node = *parent;
         }
         crashes.reverse();
         Case(crashes)
@@ -586,6 +713,7 @@ impl<'c, T> Explorer<'c, T> {
         Some(Job {
             delta: self.canvas.delta(),
             carried,
+            open: Rc::default(),
             len,
             context,
             depth: at.start.depth,
@@ -764,6 +892,11 @@ struct Position {
     arrived: Delta,
     pending: Pending,
     start: Start,
+}
+
+/// In how many ways some units may have arrived.
+fn combination_count(units: &[Unit]) -> u128 {
+    units.iter().fold(1, |count: u128, unit| count.saturating_mul(unit.steps.len() as u128 + 1))
 }
 
 /// The units that did not arrive whole.

@@ -6,6 +6,7 @@ mod sim; // the medium under test
 mod report; // what was found
 pub mod trace; // what happened to the memory, in order
 mod model; // what a crash may leave of it
+mod lazy; // what a run reads of it
 mod combine; // all combinations, or samples
 mod image; // images as differences
 mod explore; // the closure

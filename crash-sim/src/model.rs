@@ -50,7 +50,7 @@ impl Model {
         }
     }
 
-    fn unit_len(self) -> u64 {
+    pub(crate) fn unit_len(self) -> u64 {
         match self {
             Model::Coherent | Model::Adr => 64,
             Model::PowerLoss => 512,
@@ -99,7 +99,18 @@ impl Unit {
         }
     }
 
-    fn find_steps(&mut self, canvas: &Canvas) {
+    /// Adds all that tells it from other units to a hash.
+    pub(crate) fn add_to_hash(&self, mut add: impl FnMut(u64)) {
+        add(self.flushed as u64);
+        for atom in &self.atoms {
+            add(u64::from(atom.word));
+            add(atom.value);
+            add(atom.mask);
+        }
+    }
+
+    /// Finds out which of its atoms make a difference to what has surely arrived. Whether any does.
+    pub(crate) fn find_steps(&mut self, canvas: &Canvas) -> bool {
         self.steps.clear();
         // At most 64 words: a list is quicker than a map.
         let mut words: Vec<(u32, u64)> = Vec::with_capacity(8);
@@ -114,6 +125,7 @@ impl Unit {
                 self.steps.push(index as u16 + 1);
             }
         }
+        !self.steps.is_empty()
     }
 }
 
@@ -122,6 +134,8 @@ impl Unit {
 pub(crate) struct Pending {
     units: BTreeMap<u64, Unit>,
     streamed: Vec<Unit>,
+    /// Words that have arrived, if anybody asks.
+    pub(crate) arrived: Option<Vec<u32>>,
 }
 
 impl Pending {
@@ -132,11 +146,7 @@ impl Pending {
     /// What may be there or not, over what has surely arrived.
     pub(crate) fn units(&self, canvas: &Canvas) -> Vec<Unit> {
         let units = self.units.values().chain(&self.streamed).cloned();
-        let differing = units.filter_map(|mut unit| {
-            unit.find_steps(canvas);
-            (!unit.steps.is_empty()).then_some(unit)
-        });
-        differing.collect()
+        units.filter_map(|mut unit| unit.find_steps(canvas).then_some(unit)).collect()
     }
 
     /// Hash of what is under way.
@@ -146,8 +156,7 @@ impl Pending {
             hash = (hash ^ u128::from(word)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B)
         };
         for unit in self.units.values().chain(&self.streamed) {
-            add(unit.flushed as u64);
-            unit.atoms.iter().for_each(|atom| [u64::from(atom.word), atom.value, atom.mask].map(&mut add)[0]);
+            unit.add_to_hash(&mut add);
         }
         hash
     }
@@ -163,7 +172,7 @@ impl Pending {
 }
 
 /// Walks over a trace and stops at each of its crash points: with the canvas as what has surely arrived, the number of
-/// events that have happened, and what may be there or not. The canvas is what had surely arrived before the trace, and
+/// events that have happened, what may be there or not, and the words that have arrived, if `pending` notes them. The canvas is what had surely arrived before the trace, and
 /// `pending` what was under way. The event `dropped` does not happen.
 pub(crate) fn walk(
     model: Model,
@@ -171,12 +180,12 @@ pub(crate) fn walk(
     dropped: Option<usize>,
     pending: &mut Pending,
     canvas: &mut Canvas,
-    mut stop: impl FnMut(&mut Canvas, usize, &[Unit]),
+    mut stop: impl FnMut(&mut Canvas, usize, &[Unit], &[u32]),
 ) {
     let mut last = None;
     let mut stop_at = |index: usize, pending: &Pending, canvas: &mut Canvas| {
         if last.replace(index) != Some(index) {
-            stop(canvas, index, &pending.units(canvas));
+            stop(canvas, index, &pending.units(canvas), pending.arrived.as_deref().unwrap_or_default());
         }
     };
     for (index, &event) in trace.events().iter().enumerate() {
@@ -208,7 +217,10 @@ pub(crate) fn walk(
 pub(crate) fn step(model: Model, trace: &Trace, index: usize, pending: &mut Pending, canvas: &mut Canvas) {
     match (trace.events()[index], model) {
         (Event::Store { .. }, Model::Coherent) => {
-            each_atom(trace, index, |atom| canvas.set_masked(atom.word, atom.value, atom.mask));
+            each_atom(trace, index, |atom| {
+                canvas.set_masked(atom.word, atom.value, atom.mask);
+                pending.arrived.iter_mut().for_each(|arrived| arrived.push(atom.word));
+            });
         }
         (Event::Store { is_streaming: true, .. }, Model::Adr) => each_atom(trace, index, |atom| {
             let offset = u64::from(atom.word) * 8;
@@ -226,9 +238,11 @@ pub(crate) fn step(model: Model, trace: &Trace, index: usize, pending: &mut Pend
             }
         }
         (Event::Fence, Model::Adr) => {
-            pending.units.retain(|_, unit| arrive(unit, canvas));
-            for unit in pending.streamed.drain(..) {
-                unit.draw(canvas, 1);
+            let Pending { units, streamed, arrived } = pending;
+            units.retain(|_, unit| arrive(unit, canvas, arrived));
+            for mut unit in streamed.drain(..) {
+                unit.flushed = 1;
+                arrive(&mut unit, canvas, arrived);
             }
         }
         (Event::Sync { offset, len }, Model::PowerLoss) => {
@@ -236,15 +250,19 @@ pub(crate) fn step(model: Model, trace: &Trace, index: usize, pending: &mut Pend
             for (_, unit) in pending.units.range_mut(numbers) {
                 unit.flushed = unit.atoms.len();
             }
-            pending.units.retain(|_, unit| arrive(unit, canvas));
+            let Pending { units, arrived, .. } = pending;
+            units.retain(|_, unit| arrive(unit, canvas, arrived));
         }
         _ => {}
     }
 }
 
 /// What was on its way is there. Whether anything is left.
-fn arrive(unit: &mut Unit, canvas: &mut Canvas) -> bool {
+fn arrive(unit: &mut Unit, canvas: &mut Canvas, arrived: &mut Option<Vec<u32>>) -> bool {
     unit.draw(canvas, unit.flushed);
+    if let Some(arrived) = arrived {
+        arrived.extend(unit.atoms[..unit.flushed].iter().map(|atom| atom.word));
+    }
     unit.atoms.drain(..unit.flushed);
     unit.flushed = 0;
     !unit.atoms.is_empty()

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // It implements the seam, and sets memory that is known by address.
 
 use std::cell::RefCell;
+use std::mem;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
@@ -14,6 +15,7 @@ use rio::{Buffer, Domain, Medium, Region};
 
 use crate::campaign::{BoxError, Recorder};
 use crate::image::Delta;
+use crate::lazy::Undecided;
 use crate::trace::{Event, Trace};
 use crate::{panics, symbols};
 
@@ -67,6 +69,7 @@ struct Tape {
     /// Bytes that are lent, as they were then. They are words from the first byte's word on.
     lent: Vec<(u64, Vec<u64>)>,
     event_limit: usize,
+    undecided: Undecided,
 }
 
 /// What a recording that would not end is given up with.
@@ -75,11 +78,15 @@ pub(crate) struct Endless;
 
 impl Stage {
     pub(crate) fn new(capacity: u64, _recorder: Recorder) -> Result<Arc<Self>, BoxError> {
+        Ok(Self::on_heap(capacity))
+    }
+
+    fn on_heap(capacity: u64) -> Arc<Self> {
         static STAGES: AtomicU64 = AtomicU64::new(1);
         let capacity = capacity.next_multiple_of(4096);
         let buffer = Buffer::new(capacity, capacity);
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Stage { buffer, len: AtomicU64::new(0), capacity, number }))
+        Arc::new(Stage { buffer, len: AtomicU64::new(0), capacity, number })
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -135,16 +142,24 @@ impl Stage {
         &self,
         watch: Watch,
         trace: &mut Trace,
+        undecided: &mut Undecided,
         event_limit: usize,
         run: impl FnOnce() -> R,
     ) -> Result<R, String> {
         debug_assert_eq!(watch, Watch::Seam);
-        let taken = std::mem::take(trace);
-        let tape = Tape { stage: self.number, trace: taken, lent: Vec::new(), event_limit };
+        let (trace_so_far, undecided_so_far) = (mem::take(trace), mem::take(undecided));
+        let tape = Tape {
+            stage: self.number,
+            trace: trace_so_far,
+            lent: Vec::new(),
+            event_limit,
+            undecided: undecided_so_far,
+        };
         let outer = TAPE.replace(tape);
         let result = panics::catch(run);
         self.with_tape(|_| {});
-        *trace = TAPE.replace(outer).trace;
+        let tape = TAPE.replace(outer);
+        (*trace, *undecided) = (tape.trace, tape.undecided);
         result
     }
 
@@ -156,39 +171,60 @@ impl Stage {
                 return;
             }
             if !tape.lent.is_empty() {
-                self.take_back(tape);
+                self.look_at_lent(tape);
+                tape.lent.clear();
             }
             note(tape);
         });
     }
 
-    /// What has become of lent bytes is stored.
-    #[cold]
-    fn take_back(&self, tape: &mut Tape) {
-        for (first, words) in std::mem::take(&mut tape.lent) {
-            for (index, old) in (first..).zip(words) {
+    /// What has become of lent bytes by now is stored.
+    fn look_at_lent(&self, tape: &mut Tape) {
+        let mut lent = mem::take(&mut tape.lent);
+        for (first, words) in &mut lent {
+            for (index, old) in (*first..).zip(words) {
                 let new = self.get(index as usize);
-                if new != old {
+                if new != *old {
+                    *old = new;
                     tape.store(index * 8, new);
                 }
             }
         }
+        tape.lent = lent;
     }
 
     /// Records the words of an announced store.
     #[inline]
     fn stored(&self, offset: u64, len: u64) {
         self.with_tape(|tape| {
+            if !tape.undecided.is_empty() {
+                tape.undecided.stored(offset, len);
+            }
             for index in offset / 8..(offset + len).div_ceil(8) {
                 tape.store(index * 8, self.get(index as usize));
             }
         });
     }
 
+    /// Whoever is lent bytes to read has them as long as he likes: no store through `&mut` comes between.
+    #[inline]
+    fn loaded(&self, offset: u64, len: u64) {
+        TAPE.with_borrow_mut(|tape| {
+            if tape.stage == self.number && !tape.undecided.is_empty() {
+                tape.undecided.loaded(offset, len);
+            }
+        });
+    }
+
     fn lent(&self, offset: u64, len: u64) {
-        self.with_tape(|tape| {
-            let words = (offset / 8..(offset + len).div_ceil(8)).map(|index| self.get(index as usize));
-            tape.lent.push((offset / 8, words.collect()));
+        TAPE.with_borrow_mut(|tape| {
+            if tape.stage == self.number {
+                // Several ranges may be lent together.
+                self.look_at_lent(tape);
+                tape.undecided.loaded(offset, len);
+                let words = (offset / 8..(offset + len).div_ceil(8)).map(|index| self.get(index as usize));
+                tape.lent.push((offset / 8, words.collect()));
+            }
         });
     }
 
@@ -271,6 +307,13 @@ impl Tape {
 }
 
 impl Sim {
+    /// A medium of `size` bytes of zero outside of any campaign, on memory of its own, that may grow to `capacity`.
+    pub fn new(size: u64, capacity: u64, domain: Domain) -> Sim {
+        let stage = Stage::on_heap(capacity.max(size));
+        stage.set_len(size);
+        stage.medium(domain, Watch::Outside)
+    }
+
     pub(crate) fn on_file(victim: crate::kill::Victim) -> Self {
         let region = victim.region();
         let base = NonNull::new(region.write_base()).expect("a region has an address");
@@ -298,6 +341,7 @@ impl Sim {
     /// If the offset is not a multiple of 8 inside the medium.
     pub fn load(&self, offset: u64) -> u64 {
         let at = self.checked(offset);
+        self.loaded(offset, 8);
         // SAFETY: inside and aligned, just checked; stores need `&mut self`.
         unsafe { at.read_volatile() }
     }
@@ -416,6 +460,13 @@ unsafe impl Medium for Sim {
     fn lent(&self, offset: u64, len: u64) {
         if let Inner::Stage { stage, watch: Watch::Seam } = &self.inner {
             stage.lent(offset, len);
+        }
+    }
+
+    #[inline(always)]
+    fn loaded(&self, offset: u64, len: u64) {
+        if let Inner::Stage { stage, .. } = &self.inner {
+            stage.loaded(offset, len);
         }
     }
 

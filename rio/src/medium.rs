@@ -91,9 +91,16 @@ pub unsafe trait Medium: Send + Sync {
     }
 
     /// Is told that these bytes are lent: its user may store to them, unannounced, as long as the borrow
-    /// lasts, which is at most until the next call of any method. Does nothing but in a crash tester.
+    /// lasts, which is at most until the next call of any method but this one. Does nothing but in a crash tester.
     #[inline(always)]
     fn lent(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
+    /// Is told that these bytes are being read, by the library or through a reference that it lends. Does nothing but in
+    /// a crash tester, which need not try what nobody reads.
+    #[inline(always)]
+    fn loaded(&self, offset: u64, len: u64) {
         let _ = (offset, len);
     }
 

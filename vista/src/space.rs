@@ -237,6 +237,7 @@ impl<M: Medium> Space<M> {
     /// Lends through the view of readers, where a wild store kills the process and spares the bytes.
     #[inline(always)]
     pub(crate) fn read<T: Pod>(&self, place: Place<T>) -> &[T] {
+        self.medium.loaded(place.offset, place.len());
         let start = self.at(self.medium.read_base(), place);
         // SAFETY: (1) the place lies inside the medium, whose view is readable, and is aligned for `T`. (2) Any
         // bytes are a valid `T: Pod`. (3) Stores need `&mut self` (or `store_behind`, which answers for it).
@@ -246,6 +247,7 @@ impl<M: Medium> Space<M> {
     /// Lends through the view of stores: what a transaction reads, so that no page is touched through both.
     #[inline(always)]
     pub(crate) fn read_inside<T: Pod>(&self, place: Place<T>) -> &[T] {
+        self.medium.loaded(place.offset, place.len());
         let start = self.at(self.medium.write_base(), place);
         // SAFETY: as in `read`; both views show the same bytes.
         unsafe { std::slice::from_raw_parts(start, place.count as usize) }
@@ -343,6 +345,7 @@ impl<M: Medium> Space<M> {
     /// As [`copy_image`](Pen::copy_image), for what is long enough that a call of its own is worth it.
     #[inline(never)]
     fn copy_long_image(&mut self, from: Place<u8>, to: Place<u64>) -> u64 {
+        self.medium.loaded(from.offset, from.len());
         let source = self.at(self.medium.write_base(), from);
         let target = self.at(self.medium.write_base(), to).cast_mut();
         let line_count = from.count as usize / LINE;
@@ -361,6 +364,7 @@ impl<M: Medium> Space<M> {
     /// Copies an image back from the log.
     pub(crate) fn copy_back(&mut self, from: Place<u8>, to: Place<u8>) {
         let len = from.count.min(to.count);
+        self.medium.loaded(from.offset, len);
         let source = self.at(self.medium.write_base(), from);
         let target = self.at(self.medium.write_base(), to).cast_mut();
         // SAFETY: (1) both places lie inside the writable view. (2) They may overlap in a hostile file. (3)
