@@ -23,6 +23,7 @@
 //!   the arena, operands relative to `fs` or `gs`, and a stack inside the arena.
 //! - The handler allocates, which is sound because no allocator keeps its own memory in an arena. A global allocator
 //!   that itself executes `mfence` or `sfence` within this executable is the exception: it must not be used here.
+//! - A signal handler of the program must not touch an arena: it might come between a store and its execution.
 //! - A thread that blocks SIGSEGV or SIGTRAP must not touch an arena, or execute a fence while a trace is on.
 
 use std::io;

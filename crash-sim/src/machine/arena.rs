@@ -429,7 +429,8 @@ pub(super) fn system(call: &'static str, hint: &'static str) -> MachineError {
     MachineError::System { call, source: io::Error::last_os_error(), hint }
 }
 
-const MEMORY_HINT: &str = "memory, address space or the number of mappings (vm.max_map_count) may be exhausted";
+const MEMORY_HINT: &str =
+    "memory, address space or the number of mappings (vm.max_map_count) may be exhausted";
 const CODE_HINT: &str =
     "a policy may forbid memory that is writable and executable, such as SELinux execmem: allow it for tests";
 
@@ -452,7 +453,9 @@ impl Reservation {
         set_prot(reservation.start, SCRATCH_AT..SCRATCH_AT + PAGE_LEN, libc::PROT_READ | libc::PROT_WRITE)?;
         let code = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         set_prot(reservation.start, 0..SLOTS_LEN, code).map_err(|error| match error {
-            MachineError::System { call, source, .. } => MachineError::System { call, source, hint: CODE_HINT },
+            MachineError::System { call, source, .. } => {
+                MachineError::System { call, source, hint: CODE_HINT }
+            }
             other => other,
         })?;
         Ok(reservation)
@@ -555,7 +558,10 @@ fn duplicate(from: usize, to: usize, len: u64) -> Result<(), MachineError> {
     // refers to it yet.
     let placed = unsafe { libc::mremap(from, 0, len as usize, flags, to) };
     if placed == libc::MAP_FAILED {
-        return Err(system("mremap", "the memory must be mapped shared, and not by a driver that forbids it"));
+        return Err(system(
+            "mremap",
+            "the memory must be mapped shared, and not by a driver that forbids it",
+        ));
     }
     placed.expose_provenance();
     Ok(())

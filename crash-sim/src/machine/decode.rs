@@ -9,13 +9,13 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Encoder, FastFormatter, FlowControl, InstructionInfoFactory, Mnemonic, OpAccess,
-    OpKind, Register,
+    Code, Decoder, DecoderOptions, Encoder, FastFormatter, FlowControl, InstructionInfoFactory, Mnemonic,
+    OpAccess, OpKind, Register,
 };
 
-use super::MachineError;
 use super::arena::SLOT_LEN;
 use super::strings::Element;
+use super::{MachineError, stack};
 
 /// The general registers of an interrupted program, as the kernel numbers them.
 pub(super) type Registers = [i64; 23];
@@ -215,7 +215,7 @@ pub(super) fn at(site: u64) -> &'static Decoded {
             break;
         }
     }
-    let decoded = Box::into_raw(Box::new(decode(site)));
+    let decoded = stack::spaciously(|| Box::into_raw(Box::new(decode(site))));
     if let Some(entry) = free {
         entry.store(decoded, Ordering::Release);
     }

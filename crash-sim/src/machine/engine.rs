@@ -13,7 +13,7 @@ use super::arena::Shared;
 use super::decode::{self, Decoded, Kind, Redirect, Registers};
 use super::strings::Outcome;
 use super::tracer::{Local, Tracer};
-use super::{MachineError, Protection, fences, table};
+use super::{MachineError, Protection, fences, stack, table};
 
 /// The handlers that were there before ours.
 struct Previous {
@@ -25,9 +25,9 @@ static PREVIOUS: OnceLock<Result<Previous, i32>> = OnceLock::new();
 
 /// Installs the handlers, the first time.
 pub(super) fn install() -> Result<(), MachineError> {
+    stack::prepare()?;
     let installed = PREVIOUS.get_or_init(|| {
-        // The previous handlers are asked for first, so that ours never run without knowing them... but they are known
-        // to `PREVIOUS` only when this returns; until then what is not ours gets the default action.
+        // Until this returns, what is not ours gets the default action.
         let fault = set_handler(libc::SIGSEGV, on_fault)?;
         let breakpoint = set_handler(libc::SIGTRAP, on_breakpoint)?;
         Ok(Previous { fault, breakpoint })
@@ -47,8 +47,16 @@ type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_voi
 fn set_handler(signal: libc::c_int, handler: Handler) -> Result<libc::sigaction, i32> {
     let mut new = default_action();
     new.sa_sigaction = handler as *const () as usize;
-    // Not deferred: what our own code does wrong shall reach the handler that was there before, and not hang.
+    // Not deferred: what our own code does wrong shall reach the handler that was there before, and not hang. Signals
+    // from elsewhere wait until the handler is done.
     new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESTART;
+    // SAFETY: it fills a set that is ours.
+    unsafe { libc::sigfillset(&raw mut new.sa_mask) };
+    for synchronous in [libc::SIGSEGV, libc::SIGTRAP, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT]
+    {
+        // SAFETY: as above.
+        unsafe { libc::sigdelset(&raw mut new.sa_mask, synchronous) };
+    }
     let mut old = default_action();
     // SAFETY: the handler is one for three arguments, as the flag says, and lives as long as the process.
     match unsafe { libc::sigaction(signal, &raw const new, &raw mut old) } {
@@ -78,18 +86,19 @@ enum Owner {
 }
 
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let errno = errno();
-    // SAFETY: the kernel gives it for the time of the handler.
+    let errno = Errno::now();
+    // SAFETY: the kernel gives both for the time of the handler.
     let registers = unsafe { registers(context) };
-    // SAFETY: as above; a fault has an address.
-    let address = unsafe { (*info).si_addr() }.addr();
     // SAFETY: as above.
-    let is_fault = unsafe { (*info).si_code } > 0;
+    let happened = unsafe { &*info };
+    // SAFETY: a fault has an address; for what is none it is a number that nothing is done with.
+    let address = unsafe { happened.si_addr() }.addr() as u64;
+    let is_fault = happened.si_code > 0;
     let owner = match is_fault {
-        true => Local::handle(Owner::Other, |local| fault(local, address as u64, registers)),
+        true => Local::handle(Owner::Other, |local| fault(local, address, registers)),
         false => Owner::Other,
     };
-    set_errno(errno);
+    drop(errno);
     if owner == Owner::Other {
         let previous = PREVIOUS.get().and_then(|previous| previous.as_ref().ok());
         pass_on(previous.map(|previous| &previous.fault), signal, info, context, is_fault);
@@ -97,13 +106,13 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context:
 }
 
 extern "C" fn on_breakpoint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let errno = errno();
-    // SAFETY: the kernel gives it for the time of the handler.
+    let errno = Errno::now();
+    // SAFETY: the kernel gives both for the time of the handler.
     let registers = unsafe { registers(context) };
-    let address = (registers[libc::REG_RIP as usize] as u64).wrapping_sub(1);
     // SAFETY: as above.
-    let is_breakpoint = unsafe { (*info).si_code } > 0;
-    let site = fences::at(address).filter(|_| is_breakpoint);
+    let happened = unsafe { &*info };
+    let address = (registers[libc::REG_RIP as usize] as u64).wrapping_sub(1);
+    let site = fences::at(address).filter(|_| happened.si_code > 0);
     if let Some(site) = site {
         registers[libc::REG_RIP as usize] = site.next as i64;
         let registers: &Registers = registers;
@@ -111,7 +120,7 @@ extern "C" fn on_breakpoint(signal: libc::c_int, info: *mut libc::siginfo_t, con
         Local::handle((), |local| breakpoint(local, address, site, registers));
         fences::real_fence();
     }
-    set_errno(errno);
+    drop(errno);
     if site.is_none() {
         let previous = PREVIOUS.get().and_then(|previous| previous.as_ref().ok());
         pass_on(previous.map(|previous| &previous.breakpoint), signal, info, context, false);
@@ -187,7 +196,6 @@ fn aim(
     }
     // A masked access may end beyond the arena: what is masked there is not accessed.
     let len = redirect.len.min((arena.len() - offset).min(u64::from(u32::MAX)) as u32);
-    let mut tracer = tracer;
     let own = tracer.as_deref().filter(|tracer| tracer.is_of(arena)).map(Tracer::slot);
     let Some(slot) = own.unwrap_or_else(|| arena.slot(local.thread())) else { return false };
     let target = |place: *mut u8| (place.addr() as u64).wrapping_add(operand.wrapping_sub(start));
@@ -197,7 +205,7 @@ fn aim(
         return false; // A bit test whose bit is more than 2 GiB from its operand.
     }
     registers[libc::REG_RIP as usize] = slot.addr() as i64;
-    let Some(tracer) = tracer.as_deref_mut() else { return true };
+    let Some(tracer) = tracer else { return true };
     if !tracer.is_of(arena) {
         arena.count_foreign_if_traced();
         return true;
@@ -264,12 +272,25 @@ unsafe fn registers<'a>(context: *mut libc::c_void) -> &'a mut Registers {
     unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs }
 }
 
-fn errno() -> i32 {
-    // SAFETY: the address of this thread's own number.
-    unsafe { *libc::__errno_location() }
+/// The number of this thread's last error, which is put back when this is dropped: the program must not notice.
+struct Errno {
+    place: *mut i32,
+    value: i32,
 }
 
-fn set_errno(errno: i32) {
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+impl Errno {
+    fn now() -> Self {
+        // SAFETY: it takes nothing and cannot fail.
+        let place = unsafe { libc::__errno_location() };
+        // SAFETY: it is this thread's own number.
+        let value = unsafe { place.read() };
+        Errno { place, value }
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: as in `now`; a handler stays in its thread.
+        unsafe { self.place.write(self.value) };
+    }
 }

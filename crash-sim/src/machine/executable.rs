@@ -79,7 +79,8 @@ fn symbols(file: &File) -> io::Result<Vec<u64>> {
         if number(&section, 4, 4) == SHT_SYMTAB {
             let mut table = vec![0; number(&section, 32, 8) as usize];
             file.read_exact_at(&mut table, number(&section, 24, 8))?;
-            starts.extend(table.chunks_exact(24).filter(|symbol| begins_code(symbol)).map(|s| number(s, 8, 8)));
+            starts
+                .extend(table.chunks_exact(24).filter(|symbol| begins_code(symbol)).map(|s| number(s, 8, 8)));
         }
     }
     starts.sort_unstable();

@@ -40,8 +40,9 @@ pub(super) struct Site {
 }
 
 const BREAKPOINT: u8 = 0xcc;
-/// Breakpoints met outside of any trace before they are taken out.
-const PATIENCE: usize = 64;
+/// Breakpoints met outside of any trace, for each run of pages that hold some, before all are taken out: about what it
+/// costs to take them out and set them again.
+const PATIENCE: usize = 4;
 
 /// All of them, by address.
 static SITES: OnceLock<Vec<Site>> = OnceLock::new();
@@ -92,11 +93,12 @@ pub(super) fn at(address: u64) -> Option<&'static Site> {
 /// Is told by the handler that a breakpoint was met by a thread that is not traced. After many, with no trace on, they
 /// are taken out. Nothing is waited for: the thread that was interrupted may hold the lock.
 pub(super) fn met_untraced() {
-    if MET.fetch_add(1, Ordering::Relaxed) < PATIENCE {
+    let sites = SITES.get().map_or(&[][..], Vec::as_slice);
+    if MET.fetch_add(1, Ordering::Relaxed) < PATIENCE * page_runs(sites).count() {
         return;
     }
     let Ok(mut state) = STATE.try_lock() else { return };
-    if state.traces == 0 && state.are_set && patch(SITES.get().map_or(&[], Vec::as_slice), false).is_ok() {
+    if state.traces == 0 && state.are_set && patch(sites, false).is_ok() {
         state.are_set = false;
     }
 }
@@ -160,29 +162,28 @@ fn decode_to(candidate: u64, start: u64, segment: &Range<u64>, bytes: &[u8]) -> 
 
 const PAGE_LEN: u64 = 4096;
 
-/// Sets the first byte of each site, page after page; the code is writable only meanwhile. A single byte is the one
-/// change that other processors may meet at any moment.
+/// The pages that hold the sites, and the sites in them. Pages that touch each other are one run: one call to protect.
+fn page_runs(sites: &[Site]) -> impl Iterator<Item = (Range<u64>, &[Site])> {
+    let page = |site: &Site| site.address / PAGE_LEN;
+    sites.chunk_by(move |left, right| page(right) - page(left) <= 1).map(move |run| {
+        let (first, last) = (&run[0], &run[run.len() - 1]); // No run is empty.
+        (page(first) * PAGE_LEN..(page(last) + 1) * PAGE_LEN, run)
+    })
+}
+
+/// Sets the first byte of each site. The code is writable only meanwhile. A single byte is the one change that other
+/// processors may meet at any moment.
 fn patch(sites: &[Site], breakpoints: bool) -> Result<(), MachineError> {
-    let mut rest = sites;
-    while let Some(first) = rest.first() {
-        let start = first.address / PAGE_LEN * PAGE_LEN;
-        // Pages that touch each other are one call.
-        let mut end = start + PAGE_LEN;
-        let mut count = 0;
-        while let Some(site) = rest.get(count).filter(|site| site.address < end + PAGE_LEN) {
-            end = end.max(site.address / PAGE_LEN * PAGE_LEN + PAGE_LEN);
-            count += 1;
-        }
-        let read_execute = libc::PROT_READ | libc::PROT_EXEC;
-        set_prot(start..end, read_execute | libc::PROT_WRITE)?;
-        for site in &rest[..count] {
+    let read_execute = libc::PROT_READ | libc::PROT_EXEC;
+    for (pages, run) in page_runs(sites) {
+        set_prot(pages.clone(), read_execute | libc::PROT_WRITE)?;
+        for site in run {
             let byte = ptr::with_exposed_provenance_mut::<u8>(site.address as usize);
             // SAFETY: it lies in the executable's code, just made writable; others only fetch it.
             let byte = unsafe { AtomicU8::from_ptr(byte) };
             byte.store(if breakpoints { BREAKPOINT } else { site.first_byte }, Ordering::SeqCst);
         }
-        set_prot(start..end, read_execute)?;
-        rest = &rest[count..];
+        set_prot(pages, read_execute)?;
     }
     Ok(())
 }

@@ -28,7 +28,9 @@ enum Deed {
 enum Repeat {
     Once,
     /// As long as the count is not zero; a comparison also as long as it finds this equality.
-    While { equal: bool },
+    While {
+        equal: bool,
+    },
 }
 
 /// A string instruction.
@@ -103,7 +105,12 @@ impl Element {
     }
 
     /// Does the elements from where the registers are, and moves the registers (but for the instruction pointer).
-    pub(super) fn run(&self, site: u64, registers: &mut Registers, mut tracer: Option<&mut Tracer>) -> Outcome {
+    pub(super) fn run(
+        &self,
+        site: u64,
+        registers: &mut Registers,
+        mut tracer: Option<&mut Tracer>,
+    ) -> Outcome {
         let mut is_first = true;
         loop {
             if self.repeat != Repeat::Once && registers[libc::REG_RCX as usize] == 0 {

@@ -44,6 +44,7 @@ impl Local {
     }
 
     /// The trace that is on, for the handler alone.
+    #[allow(clippy::mut_from_ref)] // The reference is not into `self`, and there is one at a time.
     pub(super) fn tracer(&self) -> Option<&mut Tracer> {
         // SAFETY: it is null, or that of `run`, which waits below us on this thread's stack and uses it only through the
         // same pointer when it is no longer here. `is_handling` keeps a second handler from it.

@@ -320,7 +320,8 @@ fn streaming_stores_are_told_apart() {
 fn push_and_pop_of_the_arena_are_recorded() {
     check("push", code!("push qword ptr [rdi + 8]", "pop rax"), &[]);
     check("pop", code!("push rax", "pop qword ptr [rdi + 8]"), &[(8, 8)]);
-    let jump = code!("lea rax, [rip + 2f]", "mov [rdi], rax", "jmp qword ptr [rdi]", "2: mov qword ptr [rdi], 1");
+    let jump =
+        code!("lea rax, [rip + 2f]", "mov [rdi], rax", "jmp qword ptr [rdi]", "2: mov qword ptr [rdi], 1");
     check("jump", jump, &[(0, 8), (0, 8)]);
 }
 
@@ -328,8 +329,16 @@ fn push_and_pop_of_the_arena_are_recorded() {
 fn all_forms_of_address_are_understood() {
     check("negative index", code!("mov rcx, -3", "mov [rdi + rcx * 8 + 64], rax"), &[(40, 8)]);
     check("no base", code!("lea rsi, [rdi + 8]", "mov [rsi * 1 + 0], rax"), &[(8, 8)]);
-    check("extended", code!("lea r8, [rdi + 800]", "mov r9, -9", "mov [r8 + r9 * 2 + 1000], rax"), &[(1782, 8)]);
-    check("segment prefix", code!("mov ds:[rdi + 8], rax", ".byte 0x3e", "mov [rdi], rax"), &[(8, 8), (0, 8)]);
+    check(
+        "extended",
+        code!("lea r8, [rdi + 800]", "mov r9, -9", "mov [r8 + r9 * 2 + 1000], rax"),
+        &[(1782, 8)],
+    );
+    check(
+        "segment prefix",
+        code!("mov ds:[rdi + 8], rax", ".byte 0x3e", "mov [rdi], rax"),
+        &[(8, 8), (0, 8)],
+    );
 }
 
 #[test]
@@ -463,11 +472,11 @@ fn what_cannot_be_recorded_is_reported_and_executed() {
         let mut trace = Trace::new();
         let done = arena.trace(&TraceOptions::default(), &mut trace, || {
             // SAFETY: within the arena.
-            unsafe { arena.view().add(4096).write_volatile(1) };
+            unsafe { arena.view().wrapping_add(4096).write_volatile(1) };
             // SAFETY: within the arena.
             unsafe { code(arena.view()) };
             // SAFETY: within the arena.
-            unsafe { arena.view().add(4097).write_volatile(1) };
+            unsafe { arena.view().wrapping_add(4097).write_volatile(1) };
         });
         let Err(MachineError::Refused { instruction, site }) = done else { panic!("{name}: {done:?}") };
         assert!(instruction.contains(name), "{instruction}");
@@ -563,7 +572,7 @@ fn stores_outside_of_a_trace_are_executed_and_not_recorded() {
     persist_two(arena.view());
     arena.protect(Protection::All).unwrap();
     // SAFETY: within the arena.
-    assert_eq!(unsafe { arena.view().add(128).read_volatile() }, 1);
+    assert_eq!(unsafe { arena.view().wrapping_add(128).read_volatile() }, 1);
     persist_two(arena.view());
     assert_eq!(arena.foreign_stores(), 0);
 }
@@ -581,7 +590,7 @@ fn threads_trace_arenas_of_their_own_at_once() {
             let work = || {
                 for at in 0..40_usize {
                     // SAFETY: within the arena.
-                    unsafe { arena.view().add(at * 67).write_volatile(seed ^ round ^ at as u8) };
+                    unsafe { arena.view().wrapping_add(at * 67).write_volatile(seed ^ round ^ at as u8) };
                     persist_two(arena.view());
                 }
             };
@@ -620,7 +629,7 @@ fn marks_stand_between_the_stores() {
     let mut trace = Trace::new();
     let store = |at: usize| {
         // SAFETY: within the arena.
-        unsafe { arena.view().add(at).write_volatile(9) };
+        unsafe { arena.view().wrapping_add(at).write_volatile(9) };
     };
     assert!(!mark(Event::Begin { op: 0 }));
     let work = || {
@@ -630,7 +639,8 @@ fn marks_stand_between_the_stores() {
         store(2);
     };
     arena.trace(&TraceOptions::default(), &mut trace, work).unwrap();
-    let [Event::Begin { op: 1 }, Event::Store { .. }, Event::Ack { op: 1 }, Event::Store { .. }] = trace.events()
+    let [Event::Begin { op: 1 }, Event::Store { .. }, Event::Ack { op: 1 }, Event::Store { .. }] =
+        trace.events()
     else {
         panic!("{trace:?}")
     };
@@ -647,7 +657,9 @@ fn a_region_is_traced_through_its_view_for_stores() {
     let mut store = || region.bytes_mut(10_000..10_300).unwrap().copy_from_slice(&[7; 300]);
     arena.trace(&TraceOptions::default(), &mut trace, &mut store).unwrap();
     assert_eq!(arena.protection(), Protection::Open);
-    assert!(stored(&trace).iter().all(|(offset, len)| (10_000..10_300).contains(&(offset + u64::from(*len) - 1))));
+    assert!(
+        stored(&trace).iter().all(|(offset, len)| (10_000..10_300).contains(&(offset + u64::from(*len) - 1)))
+    );
     let mut replayed = vec![0; 8192];
     replayed.extend(before);
     let replayed = replay(&trace, replayed);
@@ -701,6 +713,31 @@ fn a_stray_access_still_ends_the_process() {
     }
 }
 
+#[test]
+fn the_handlers_need_less_stack_than_the_standard_library_gives() {
+    const STACK: usize = 128 << 10;
+    let arena = arena();
+    arena.protect(Protection::Stores).unwrap();
+    let view = arena.view().expose_provenance();
+    let used = move || {
+        let mut stack = vec![0xaa_u8; STACK];
+        let new = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK };
+        let mut old = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+        // SAFETY: it is taken back below.
+        unsafe { libc::sigaltstack(&raw const new, &raw mut old) };
+        let code: Code = code!("add dword ptr [rdi + 700], 17", "maskmovdqu xmm0, xmm0");
+        // SAFETY: within the arena.
+        unsafe { code(std::ptr::with_exposed_provenance_mut(view)) };
+        // SAFETY: what it was before.
+        unsafe { libc::sigaltstack(&raw const old, std::ptr::null_mut()) };
+        STACK - stack.iter().position(|byte| *byte != 0xaa).unwrap_or(STACK)
+    };
+    let used = std::thread::spawn(used).join().unwrap();
+    // SAFETY: it takes a number.
+    let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    assert!((frame / 2..frame + 4096).contains(&used), "{used} bytes, {frame} of them the kernel's");
+}
+
 /// What an event costs. Run with `--release -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
@@ -716,7 +753,7 @@ fn cost_of_an_event() {
     let stores = |count: usize| {
         for at in 0..count {
             // SAFETY: within the arena.
-            unsafe { arena.view().add(at % LEN).write_volatile(1) };
+            unsafe { arena.view().wrapping_add(at % LEN).write_volatile(1) };
         }
     };
     arena.protect(Protection::Stores).unwrap();
@@ -725,7 +762,8 @@ fn cost_of_an_event() {
         report("store", 200_000, &mut || arena.trace(&options, &mut trace, || stores(200_000)).unwrap());
         report("store, not recorded", 200_000, &mut || stores(200_000));
         trace.clear();
-        let mut fences = || arena.trace(&options, &mut trace, || (0..200_000).for_each(|_| store_fence())).unwrap();
+        let mut fences =
+            || arena.trace(&options, &mut trace, || (0..200_000).for_each(|_| store_fence())).unwrap();
         report("fence", 200_000, &mut fences);
         report("empty trace", 10_000, &mut || {
             (0..10_000).for_each(|_| arena.trace(&options, &mut trace, || ()).unwrap());
@@ -737,6 +775,8 @@ fn cost_of_an_event() {
                 (0..100).for_each(|_| store_fence());
             }
         });
-        report("new arena of 64 KiB", 1_000, &mut || (0..1_000).for_each(|_| drop(Arena::new(65536).unwrap())));
+        report("new arena of 64 KiB", 1_000, &mut || {
+            (0..1_000).for_each(|_| drop(Arena::new(65536).unwrap()))
+        });
     }
 }
