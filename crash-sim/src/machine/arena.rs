@@ -188,6 +188,7 @@ impl Arena {
     /// [`MachineError::System`].
     pub fn new(capacity: u64) -> Result<Arena, MachineError> {
         let len = checked_len(capacity)?;
+        engine::install()?;
         let reservation = Reservation::new(len)?;
         let file = Memfd::new(len)?;
         let prot = libc::PROT_READ | libc::PROT_WRITE;
@@ -219,6 +220,7 @@ impl Arena {
             return Err(not_shared("it does not begin with a page"));
         }
         let len = checked_len(len)?;
+        engine::install()?;
         let reservation = Reservation::new(len)?;
         let parts = writable_parts(view as u64, len)?;
         if parts.is_empty() {
@@ -257,7 +259,6 @@ impl Arena {
             return Err(MachineError::TooManyArenas { limit: table::LIMIT });
         }
         arena.owns_view = owns_view;
-        engine::install()?;
         Ok(arena)
     }
 

@@ -673,6 +673,45 @@ fn a_region_is_traced_through_its_view_for_stores() {
 }
 
 #[test]
+fn a_transaction_of_the_library_is_traced() {
+    #[derive(Clone, Copy, vista::Persistent)]
+    #[repr(C)]
+    struct Root {
+        values: [u64; 32],
+    }
+    let domain = rio::DomainChoice::Forced(rio::Domain::Adr);
+    let region = Region::options().size(1 << 20).domain(domain).anonymous().unwrap();
+    // SAFETY: the region outlives the arena, for it never leaves its segment, and does not grow meanwhile.
+    let arena = unsafe { Arena::over(region.write_base(), 1 << 20) }.unwrap();
+    let whole = || {
+        // SAFETY: the arena has this length, and nobody stores meanwhile.
+        unsafe { std::slice::from_raw_parts(arena.alias().cast_const(), 1 << 20) }.to_vec()
+    };
+    let mut segment = vista::Segment::<Root, Region>::create_on(region, 65536).unwrap();
+    let mut traces = Vec::new();
+    for round in 0..3 {
+        let before = whole();
+        let mut trace = Trace::new();
+        let transaction = || {
+            segment.transaction(|tx| -> vista::Result<()> {
+                let values = &mut tx.root_mut()?.values;
+                values.iter_mut().enumerate().for_each(|(at, value)| *value += at as u64 + round);
+                Ok(())
+            })
+        };
+        arena.trace(&TraceOptions::default(), &mut trace, transaction).unwrap().unwrap();
+        assert!(replay(&trace, before) == whole());
+        traces.push(trace);
+    }
+    assert_eq!(segment.root().unwrap().values[31], 31 * 3 + 3);
+    assert!(count(&traces[1], |event| matches!(event, Event::Flush { .. })) > 0);
+    assert!(count(&traces[1], |event| *event == Event::Fence) > 0);
+    let last = traces[1].events().iter().rfind(|event| is_counted(event));
+    assert_eq!(last, Some(&Event::Fence), "a commit ends with a fence");
+    drop(segment);
+}
+
+#[test]
 fn what_cannot_be_an_arena_is_refused() {
     assert!(matches!(Arena::new(0), Err(MachineError::TooLarge { .. })));
     assert!(matches!(Arena::new((1 << 30) + 1), Err(MachineError::TooLarge { .. })));
