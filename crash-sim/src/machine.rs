@@ -52,12 +52,14 @@ mod stack; // where the handlers run
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use arena::Arena;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use executable::{in_file, in_memory};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use tracer::mark;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod stub; // the same names elsewhere
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use stub::{Arena, mark};
+pub use stub::{Arena, in_file, in_memory, mark};
 
 /// What the program may do with the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

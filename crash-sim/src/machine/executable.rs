@@ -9,7 +9,10 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 use std::{ptr, slice};
+
+use crate::trace::Site;
 
 /// Where this executable was loaded, and the addresses of its code.
 pub(super) struct Code {
@@ -18,8 +21,28 @@ pub(super) struct Code {
     pub(super) segments: Vec<Range<u64>>,
 }
 
+/// The address of an instruction in the executable's file, which is the same in every run and the one that debug
+/// information has; none if the instruction is not of the executable itself.
+pub fn in_file(site: Site) -> Option<u64> {
+    let code = code();
+    code.segments.iter().any(|segment| segment.contains(&site)).then(|| site - code.bias)
+}
+
+/// The reverse of [`in_file`]: where the instruction at an address of the executable's file stands in this process.
+pub fn in_memory(address: u64) -> Option<Site> {
+    let code = code();
+    let site = address.wrapping_add(code.bias);
+    code.segments.iter().any(|segment| segment.contains(&site)).then_some(site)
+}
+
+/// The code of this executable.
+pub(super) fn code() -> &'static Code {
+    static CODE: OnceLock<Code> = OnceLock::new();
+    CODE.get_or_init(find_code)
+}
+
 /// Asks the dynamic linker; the executable is the first that it names.
-pub(super) fn code() -> Code {
+fn find_code() -> Code {
     let mut code = Code { bias: 0, segments: Vec::new() };
     // SAFETY: the callback gets the pointer to `code`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut code).cast()) };
@@ -31,7 +54,7 @@ extern "C" fn first_object(
     _size: libc::size_t,
     code: *mut libc::c_void,
 ) -> libc::c_int {
-    // SAFETY: the pointer that `code` gave, which nobody else uses meanwhile.
+    // SAFETY: the pointer that `find_code` gave, which nobody else uses meanwhile.
     let code = unsafe { &mut *code.cast::<Code>() };
     // SAFETY: the linker gives it for the time of this call.
     let info = unsafe { &*info };

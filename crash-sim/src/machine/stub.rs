@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::{MachineError, Protection, TraceOptions};
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, Site, Trace};
 
 /// Memory that is traced: none on this system.
 #[derive(Debug)]
@@ -18,6 +18,9 @@ impl Arena {
 
     /// # Errors
     /// Always [`MachineError::Unsupported`].
+    ///
+    /// # Safety
+    /// None is needed here; where there is a recorder it is.
     #[allow(unsafe_code)] // The signature is that of the real one.
     pub unsafe fn over(_address: *mut u8, _len: u64) -> Result<Arena, MachineError> {
         Err(MachineError::Unsupported)
@@ -78,4 +81,14 @@ impl Arena {
 /// Appends an event to the trace that is on in this thread; there is none.
 pub fn mark(_event: Event) -> bool {
     false
+}
+
+/// Where an instruction stands in the executable's file; there is no such instruction.
+pub fn in_file(_site: Site) -> Option<u64> {
+    None
+}
+
+/// The reverse of [`in_file`].
+pub fn in_memory(_address: u64) -> Option<Site> {
+    None
 }

@@ -6,7 +6,9 @@
 use std::arch::asm;
 use std::sync::Barrier;
 
-use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions, is_counted, mark};
+use crash_sim::machine::{
+    Arena, MachineError, Protection, TraceOptions, in_file, in_memory, is_counted, mark,
+};
 use crash_sim::trace::{Event, Trace};
 use rio::{Medium, Region, WriteBack, store_fence};
 
@@ -386,7 +388,9 @@ fn flushes_and_fences_come_in_order() {
         Event::Fence,
     ];
     assert_eq!(trace.events(), expected);
-    assert!((0..trace.len()).all(|index| trace.site(index) != 0));
+    for site in (0..trace.len()).map(|index| trace.site(index)) {
+        assert_eq!(in_memory(in_file(site).unwrap()), Some(site));
+    }
     // Untraced, until long after the breakpoints are gone again, and then traced once more.
     (0..200).for_each(|_| persist_two(arena.view()));
     let mut again = Trace::new();
@@ -795,6 +799,7 @@ fn cost_of_an_event() {
             unsafe { arena.view().wrapping_add(at % LEN).write_volatile(1) };
         }
     };
+    report("first trace", 1, &mut || arena.trace(&options, &mut Trace::new(), || ()).unwrap());
     arena.protect(Protection::Stores).unwrap();
     for _ in 0..3 {
         trace.clear();
