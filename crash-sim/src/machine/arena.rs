@@ -1,6 +1,6 @@
 //! An arena: memory with a view that traps and an alias that does not.
 //!
-//! One reservation holds, in this order, the slots (a page of code for some threads), a scratch page for stores that are
+//! One reservation holds, in this order, the slots (a page of code for each of 256 threads), a scratch page for stores that are
 //! skipped, a page that nothing can reach, the alias, and another such page. So `[rip+disp32]` in a slot reaches every
 //! byte of the alias and of the scratch page. The view lies wherever it likes. Start at [`Arena::new`].
 
@@ -18,11 +18,9 @@ use crate::trace::Trace;
 
 /// The pages that are protected.
 pub(super) const PAGE_LEN: u64 = 4096;
-/// Bytes of one slot: the longest instruction (15), a jump (6) and its target (8).
-pub(super) const SLOT_LEN: usize = 32;
-/// Slots of one arena: threads that ever store to it.
-const SLOT_COUNT: usize = 1024;
-const SLOTS_LEN: u64 = (SLOT_COUNT * SLOT_LEN) as u64;
+/// Threads that ever trap in one arena; each has a page of slots.
+const THREAD_COUNT: usize = 256;
+const SLOTS_LEN: u64 = THREAD_COUNT as u64 * PAGE_LEN;
 /// From the start of the reservation to the scratch page, and to the alias.
 const SCRATCH_AT: u64 = SLOTS_LEN;
 const ALIAS_AT: u64 = SCRATCH_AT + 2 * PAGE_LEN;
@@ -40,8 +38,8 @@ pub(super) struct Shared {
     foreign_stores: AtomicU64,
     /// What could not be recorded, since the trace began.
     refused: AtomicPtr<Instruction>,
-    /// The thread that owns each slot, by its kernel id; 0 for none.
-    slot_owners: [AtomicI32; SLOT_COUNT],
+    /// The thread that owns each page of slots, by its kernel id; 0 for none.
+    slot_owners: [AtomicI32; THREAD_COUNT],
 }
 
 /// The view has this protection, but for pages of a trace that records loads of some pages alone.
@@ -79,10 +77,10 @@ impl Shared {
         ptr::with_exposed_provenance_mut(self.reservation + at as usize)
     }
 
-    /// The slot of the thread with this kernel id; none if more threads than there are slots have stored here.
-    pub(super) fn slot(&self, thread: i32) -> Option<*mut u8> {
-        let first = thread as usize % SLOT_COUNT;
-        let index = (first..SLOT_COUNT).chain(0..first).find(|index| {
+    /// The slots of the thread with this kernel id, a page; none if more threads than there is room for trapped here.
+    pub(super) fn slots(&self, thread: i32) -> Option<*mut u8> {
+        let first = thread as usize % THREAD_COUNT;
+        let index = (first..THREAD_COUNT).chain(0..first).find(|index| {
             let owner = &self.slot_owners[*index];
             match owner.load(Ordering::Acquire) {
                 0 => match owner.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire) {
@@ -92,7 +90,7 @@ impl Shared {
                 other => other == thread,
             }
         })?;
-        Some(ptr::with_exposed_provenance_mut(self.reservation + index * SLOT_LEN))
+        Some(ptr::with_exposed_provenance_mut(self.reservation + index * PAGE_LEN as usize))
     }
 
     /// Counts what another thread than the traced one does here.
@@ -251,7 +249,7 @@ impl Arena {
             is_traced: AtomicBool::new(false),
             foreign_stores: AtomicU64::new(0),
             refused: AtomicPtr::new(ptr::null_mut()),
-            slot_owners: [const { AtomicI32::new(0) }; SLOT_COUNT],
+            slot_owners: [const { AtomicI32::new(0) }; THREAD_COUNT],
         }));
         std::mem::forget(reservation); // From here on `Arena`'s own drop answers for it.
         let mut arena = Arena { shared, owns_view: false };

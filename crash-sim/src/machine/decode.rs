@@ -13,9 +13,14 @@ use iced_x86::{
     OpAccess, OpKind, Register,
 };
 
-use super::arena::SLOT_LEN;
+use super::arena::PAGE_LEN;
 use super::strings::Element;
 use super::{MachineError, stack};
+
+/// Bytes of one slot: the longest instruction (15), a jump (6) and its target (8).
+const SLOT_LEN: usize = 32;
+/// Slots are a cache line apart, so that writing one does not disturb another.
+const SLOT_PITCH: usize = 64;
 
 /// The general registers of an interrupted program, as the kernel numbers them.
 pub(super) type Registers = [i64; 23];
@@ -158,19 +163,30 @@ impl Redirect {
         (operand, operand.wrapping_add((elements << shift) as u64))
     }
 
-    /// Writes the code into a slot, with its operand at `target`; whether that is within reach.
+    /// Writes the code into one of a thread's slots, with its operand at `target`; the slot, or none if that is out of
+    /// reach.
+    ///
+    /// Code that was written just now costs the processor some hundred nanoseconds to execute. A program that is traced
+    /// over and over executes the same store at the same address each time: it finds its code in the slot already.
     ///
     /// # Safety
-    /// The slot has [`SLOT_LEN`] writable bytes, and no other thread uses it.
-    pub(super) unsafe fn write_to(&self, slot: *mut u8, target: u64) -> bool {
+    /// `slots` is a writable page of code that no other thread uses, and this thread is not executing it.
+    pub(super) unsafe fn write_to(&self, slots: *mut u8, site: u64, target: u64) -> Option<*mut u8> {
+        let hash = (site ^ target.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let index = (hash >> 32) as usize % (PAGE_LEN as usize / SLOT_PITCH);
+        let slot = slots.wrapping_add(index * SLOT_PITCH);
         let from = slot.addr() as u64 + u64::from(self.end);
-        let Ok(displacement) = i32::try_from(target.wrapping_sub(from) as i64) else { return false };
+        let displacement = i32::try_from(target.wrapping_sub(from) as i64).ok()?;
         let mut code = self.code;
         let at = self.displacement_at as usize;
         code[at..at + 4].copy_from_slice(&displacement.to_le_bytes());
-        // SAFETY: as promised to us.
-        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), slot, SLOT_LEN) };
-        true
+        let slot = slot.cast::<[u8; SLOT_LEN]>();
+        // SAFETY: as promised to us; the slot ends within the page.
+        if unsafe { slot.read() } != code {
+            // SAFETY: as above.
+            unsafe { slot.write(code) };
+        }
+        Some(slot.cast())
     }
 }
 

@@ -196,31 +196,37 @@ fn aim(
     }
     // A masked access may end beyond the arena: what is masked there is not accessed.
     let len = redirect.len.min((arena.len() - offset).min(u64::from(u32::MAX)) as u32);
-    let own = tracer.as_deref().filter(|tracer| tracer.is_of(arena)).map(Tracer::slot);
-    let Some(slot) = own.unwrap_or_else(|| arena.slot(local.thread())) else { return false };
-    let target = |place: *mut u8| (place.addr() as u64).wrapping_add(operand.wrapping_sub(start));
+    let own = tracer.as_deref().filter(|tracer| tracer.is_of(arena)).map(Tracer::slots);
+    let Some(slots) = own.unwrap_or_else(|| arena.slots(local.thread())) else { return false };
     let alias = arena.alias(offset);
-    // SAFETY: the slot is this thread's, and it is not executing it.
-    if !unsafe { redirect.write_to(slot, target(alias)) } {
-        return false; // A bit test whose bit is more than 2 GiB from its operand.
+    // A bit test may have its bit far from its operand; half a GiB is surely within reach of the slot.
+    let is_near = i32::try_from(operand.wrapping_sub(start) as i64).is_ok_and(|far| far.abs() < 1 << 29);
+    if !is_near {
+        return false;
     }
+    let mut place = alias;
+    match tracer {
+        Some(tracer) if tracer.is_of(arena) => {
+            if redirect.loads {
+                tracer.load(arena, offset, len, site);
+            }
+            if redirect.stores && !tracer.store(offset, len, site, redirect.is_streaming, redirect.is_locked)
+            {
+                // Skipped: it executes on a copy, so that only the store is lost.
+                place = arena.scratch(offset);
+                // SAFETY: both have so many bytes (at most 1,024), and they do not overlap.
+                unsafe { ptr::copy_nonoverlapping(alias, place, len as usize) };
+            }
+        }
+        Some(_) => arena.count_foreign_if_traced(),
+        None => {}
+    }
+    let target = (place.addr() as u64).wrapping_add(operand.wrapping_sub(start));
+    // SAFETY: the slots are this thread's, and it is not executing in them.
+    let Some(slot) = (unsafe { redirect.write_to(slots, site, target) }) else {
+        die("the alias is out of reach of its slot") // An arena is at most 1 GiB, with little before it.
+    };
     registers[libc::REG_RIP as usize] = slot.addr() as i64;
-    let Some(tracer) = tracer else { return true };
-    if !tracer.is_of(arena) {
-        arena.count_foreign_if_traced();
-        return true;
-    }
-    if redirect.loads {
-        tracer.load(arena, offset, len, site);
-    }
-    if redirect.stores && !tracer.store(offset, len, site, redirect.is_streaming, redirect.is_locked) {
-        // Skipped: it executes on a copy, so that only the store is lost.
-        let scratch = arena.scratch(offset);
-        // SAFETY: both have so many bytes (at most 1,024), and they do not overlap.
-        unsafe { ptr::copy_nonoverlapping(alias, scratch, len as usize) };
-        // SAFETY: as above. The scratch page is as near as the alias.
-        return unsafe { redirect.write_to(slot, target(scratch)) };
-    }
     true
 }
 

@@ -107,7 +107,7 @@ pub(super) struct Tracer {
     /// The fence that the pending instruction implies.
     pending_fence: Option<Site>,
     /// Where this thread executes what was aimed at the alias.
-    slot: Option<*mut u8>,
+    slots: Option<*mut u8>,
 }
 
 /// Runs `f` with recording on; its result, and whether there were too many events.
@@ -131,7 +131,7 @@ pub(super) fn run<T>(
         is_over_limit: false,
         pending: None,
         pending_fence: None,
-        slot: LOCAL.with(|local| shared.slot(local.thread())),
+        slots: LOCAL.with(|local| shared.slots(local.thread())),
     };
     let on = On::new(&raw mut tracer);
     let result = f();
@@ -169,8 +169,8 @@ impl Tracer {
         unsafe { &*self.arena }
     }
 
-    pub(super) fn slot(&self) -> Option<*mut u8> {
-        self.slot
+    pub(super) fn slots(&self) -> Option<*mut u8> {
+        self.slots
     }
 
     fn is_recording(&self) -> bool {

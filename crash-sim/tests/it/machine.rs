@@ -806,6 +806,14 @@ fn cost_of_an_event() {
         report("store", 200_000, &mut || arena.trace(&options, &mut trace, || stores(200_000)).unwrap());
         report("store, not recorded", 200_000, &mut || stores(200_000));
         trace.clear();
+        let same = || {
+            for _ in 0..200_000 {
+                // SAFETY: within the arena.
+                unsafe { arena.view().write_volatile(1) };
+            }
+        };
+        report("store to the same byte", 200_000, &mut || arena.trace(&options, &mut trace, same).unwrap());
+        trace.clear();
         let mut fences =
             || arena.trace(&options, &mut trace, || (0..200_000).for_each(|_| store_fence())).unwrap();
         report("fence", 200_000, &mut fences);
