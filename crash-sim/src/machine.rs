@@ -33,6 +33,8 @@ use crate::trace::{Event, Site};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod arena; // the memory, mapped twice
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod mapping; // slots, scratch page and alias, within reach of each other
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod table; // which arena an address belongs to
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod decode; // what an instruction does to memory, and the same one aimed elsewhere

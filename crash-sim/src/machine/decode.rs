@@ -13,7 +13,7 @@ use iced_x86::{
     OpAccess, OpKind, Register,
 };
 
-use super::arena::PAGE_LEN;
+use super::mapping::PAGE_LEN;
 use super::strings::Element;
 use super::{MachineError, stack};
 

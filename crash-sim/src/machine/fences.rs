@@ -16,8 +16,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
-use super::arena::system;
 use super::decode::Operand;
+use super::mapping::system;
 use super::{MachineError, executable};
 
 /// What stands at a breakpoint.

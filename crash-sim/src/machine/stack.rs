@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::MachineError;
-use super::arena::system;
+use super::mapping::system;
 
 const LEN: usize = 256 << 10;
 

@@ -9,7 +9,8 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use super::arena::{PAGE_LEN, Shared};
+use super::arena::Shared;
+use super::mapping::PAGE_LEN;
 use super::stack::AlternateStack;
 use super::{MachineError, TraceOptions, fences};
 use crate::trace::{Event, Site, Trace};
