@@ -71,7 +71,7 @@ pub use error::Error;
 pub use medium::{HEADER_LEN, LINE_LEN, Medium};
 pub use options::RegionOptions;
 pub use region::Region;
-pub use writeback::WriteBack;
+pub use writeback::{WriteBack, fence as store_fence};
 
 /// The identity of a region, as [`Region::id`] returns it.
 pub use uuid::Uuid;

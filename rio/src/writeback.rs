@@ -26,7 +26,7 @@ pub enum WriteBack {
 impl WriteBack {
     /// The cheapest one that this processor has.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn best() -> WriteBack {
+    pub fn best() -> WriteBack {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
         // CPUID exists on every x86-64 processor; a higher leaf than it knows would return those of the highest.
         #[allow(unused_unsafe)] // Safe in later versions of the standard library.
@@ -49,17 +49,18 @@ impl WriteBack {
 
     /// The only one there is, where the processor has it.
     #[cfg(target_arch = "aarch64")]
-    pub(crate) fn best() -> WriteBack {
+    pub fn best() -> WriteBack {
         if std::arch::is_aarch64_feature_detected!("dpb") { WriteBack::DcCvap } else { WriteBack::None }
     }
 
-    /// Writes back the lines that hold the `len` bytes at `start`; they are durable after the next [`fence`].
+    /// Writes back the lines that hold the `len` bytes at `start`; they are durable after the next
+    /// [`store_fence`](crate::store_fence).
     ///
     /// # Safety
     /// 1. The bytes are mapped and may be read, for the instruction takes the page fault that a load would take.
     /// 2. The processor has the instruction: `self` came from [`WriteBack::best`].
     #[inline]
-    pub(crate) unsafe fn lines(self, start: *const u8, len: u64) {
+    pub unsafe fn lines(self, start: *const u8, len: u64) {
         if len == 0 {
             return;
         }
@@ -114,7 +115,7 @@ impl WriteBack {
 /// Waits until all lines written back before it have reached the medium, and orders stores around it. After
 /// `clflush`, which needs no fence for its own sake, it still orders the stores that come later.
 #[inline(always)]
-pub(crate) fn fence() {
+pub fn fence() {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: `sfence` is part of SSE, so of every x86-64 processor; it changes no register, flag or byte.
     unsafe {
