@@ -11,14 +11,14 @@ use std::time::Instant;
 
 use rio::Domain;
 
-use crate::campaign::{Budget, Campaign, Expect, Recorder};
+use crate::campaign::{Budget, Campaign, Expect};
 use crate::case::{Case, Crash};
 use crate::combine::{Combined, combine, draw};
 use crate::image::{Canvas, Delta, Seen};
 use crate::lazy::{Loss, Open, Undecided, open_lines};
 use crate::model::{Model, Pending, Unit, step, walk};
 use crate::report::{Failure, Oracle, Report};
-use crate::sim::{Loader, Stage, Watch};
+use crate::sim::{Loader, Stage};
 use crate::trace::{Event, Trace};
 use crate::{panics, symbols};
 
@@ -39,7 +39,6 @@ pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
             break;
         }
         explorer.visit(&job);
-        if explorer.nodes.len() % 5000 < 2 && std::env::var("DBG").is_ok() { let job=&job; eprintln!("queue {} images {} depth {} recov {} open {}", explorer.queue.len(), explorer.report.images, job.depth, explorer.report.recoveries, job.open.len()); }
     }
     explorer.finish(started)
 }
@@ -124,6 +123,8 @@ struct Explorer<'c, T> {
     queue: VecDeque<Job>,
     resumed: usize,
     undecided: Undecided,
+    /// Number of an event that the machine leaves out.
+    skip: Option<usize>,
     report: Report,
 }
 
@@ -160,6 +161,7 @@ impl<'c, T> Explorer<'c, T> {
             queue: VecDeque::new(),
             resumed: 0,
             undecided: Undecided::default(),
+            skip: None,
             report,
         };
         explorer.run_workload().map_err(|message| {
@@ -180,8 +182,9 @@ impl<'c, T> Explorer<'c, T> {
         let create = campaign.create.as_ref().expect("a campaign creates its structure");
         let apply = campaign.apply.as_ref().expect("a campaign has operations");
         self.start_from_zero();
+        self.stage.watch_stores(campaign.crashes_creation);
         let is_recorded = campaign.crashes_creation;
-        let medium = self.stage.medium(self.domain, self.watch());
+        let medium = self.stage.medium(self.domain);
         let made =
             if is_recorded { self.record(|| create(medium)) } else { panics::catch(|| create(medium)) };
         let mut subject =
@@ -189,6 +192,7 @@ impl<'c, T> Explorer<'c, T> {
         if is_recorded {
             self.trace.push(Event::Ack { op: 0 }, 0);
         } else {
+            self.stage.watch_stores(true);
             self.rebase();
             self.origin.1 = self.stage.len();
         }
@@ -245,16 +249,9 @@ impl<'c, T> Explorer<'c, T> {
         }
     }
 
-    fn watch(&self) -> Watch {
-        match self.campaign.recorder {
-            Recorder::Seam => Watch::Seam,
-            Recorder::Machine => Watch::Outside,
-        }
-    }
-
     /// Runs a piece of the program under test, and adds what happens to the stream.
     fn record<R>(&mut self, run: impl FnOnce() -> R) -> Result<R, String> {
-        self.stage.record(self.watch(), &mut self.trace, &mut self.undecided, self.budget.events, run)
+        self.stage.record(&mut self.trace, &mut self.undecided, self.budget.events, self.skip, run)
     }
 
     /// Meets all images of the workload.
@@ -450,7 +447,15 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// Enqueues all images at a point as one, to be told apart when they are read.
-    fn meet_open(&mut self, start: Start, canvas: &mut Canvas, index: usize, units: &[Unit], left: &[Open], arrived: &[u32]) {
+    fn meet_open(
+        &mut self,
+        start: Start,
+        canvas: &mut Canvas,
+        index: usize,
+        units: &[Unit],
+        left: &[Open],
+        arrived: &[u32],
+    ) {
         let open = open_lines(left, arrived, units, self.model.unit_len(), canvas);
         let mut hash = 0x13198A2E_03707344_A4093822_299F31D0_u128;
         for open in &open {
@@ -507,7 +512,7 @@ impl<'c, T> Explorer<'c, T> {
         self.stage.set_len(job.len);
         self.trace.clear();
         self.report.recoveries += 1;
-        let medium = self.stage.medium(self.domain, self.watch());
+        let medium = self.stage.medium(self.domain);
         let ran = match self.record(|| open(medium)) {
             Err(panic) => Ran::Fails(Oracle::Panic, format!("recovery panicked: {panic}")),
             Ok(Err(_)) if job.context.is_creating => Ran::Refused,

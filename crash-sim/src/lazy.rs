@@ -63,7 +63,8 @@ pub(crate) fn open_lines(
     }
     for (number, unit) in units.iter().enumerate() {
         let line = unit.offset / unit_len;
-        let before = lines.remove(&line).unwrap_or_else(|| vec![Content { words: Vec::new(), losses: Vec::new() }]);
+        let before =
+            lines.remove(&line).unwrap_or_else(|| vec![Content { words: Vec::new(), losses: Vec::new() }]);
         let mut contents = Vec::new();
         for content in &before {
             for kept in [0].into_iter().chain(unit.steps.iter().copied()) {
@@ -94,7 +95,8 @@ impl Content {
 
     /// This content with the first atoms of a unit upon it.
     fn then(&self, unit: &Unit, number: u16, kept: u16, canvas: &mut Canvas) -> Content {
-        let mut before: Vec<(u32, u64)> = self.words.iter().map(|&(word, _)| (word, canvas.get(word))).collect();
+        let mut before: Vec<(u32, u64)> =
+            self.words.iter().map(|&(word, _)| (word, canvas.get(word))).collect();
         before.extend(unit.atoms.iter().map(|atom| (atom.word, canvas.get(atom.word))));
         before.sort_unstable();
         before.dedup();
@@ -133,7 +135,8 @@ impl Open {
 
     /// The words in which its contents differ.
     fn differing(&self) -> impl Iterator<Item = u32> {
-        let mut words: Vec<(u32, u64)> = self.contents.iter().flat_map(|content| content.words.clone()).collect();
+        let mut words: Vec<(u32, u64)> =
+            self.contents.iter().flat_map(|content| content.words.clone()).collect();
         words.sort_unstable();
         let count = self.contents.len();
         let groups: Vec<u32> = words
@@ -213,7 +216,8 @@ mod tests {
 
     /// A line of which some words were stored, in that order.
     fn unit(words: &[(u32, u64)]) -> Unit {
-        let atoms = words.iter().map(|&(word, value)| Atom { word, value, mask: u64::MAX, event: 0 }).collect();
+        let atoms =
+            words.iter().map(|&(word, value)| Atom { word, value, mask: u64::MAX, event: 0 }).collect();
         Unit { offset: u64::from(words[0].0) * 8 / 64 * 64, atoms, ..Unit::default() }
     }
 
@@ -224,8 +228,10 @@ mod tests {
     }
 
     fn lines(words: &[&[u32]]) -> Vec<Open> {
-        let units: Vec<Unit> =
-            words.iter().map(|words| unit(&words.iter().map(|&word| (word, 1)).collect::<Vec<_>>())).collect();
+        let units: Vec<Unit> = words
+            .iter()
+            .map(|words| unit(&words.iter().map(|&word| (word, 1)).collect::<Vec<_>>()))
+            .collect();
         open(&units, &[], &mut Canvas::new(vec![0; 64]))
     }
 
@@ -237,7 +243,11 @@ mod tests {
         let twice = open(&[unit(&[(1, 5), (2, 5)])], &once, &mut canvas);
         assert_eq!(once, twice);
         let other = open(&[unit(&[(1, 6)])], &once, &mut canvas);
-        assert_eq!(other[0].contents.len(), 5, "5 or 6 or nothing in the first word, but 5 in the second only on 5 or 6");
+        assert_eq!(
+            other[0].contents.len(),
+            5,
+            "5 or 6 or nothing in the first word, but 5 in the second only on 5 or 6"
+        );
         canvas.set(1, 5);
         let arrived = open_lines(&once, &[1], &[], 64, &mut canvas);
         assert_eq!(arrived[0].contents.len(), 2);

@@ -11,13 +11,16 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
-use rio::{Buffer, Domain, Medium, Region};
+use rio::{Buffer, Domain, Medium};
 
 use crate::campaign::{BoxError, Recorder};
 use crate::image::Delta;
 use crate::lazy::Undecided;
+use crate::machine::{self, Arena, Protection, TraceOptions};
 use crate::trace::{Event, Trace};
 use crate::{panics, symbols};
+
+const PAGE_LEN: u64 = 4096;
 
 /// Who sees what happens to the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +53,16 @@ unsafe impl Sync for Sim {}
 
 /// The memory of a campaign.
 pub(crate) struct Stage {
-    buffer: Buffer,
+    memory: Memory,
     len: AtomicU64,
     capacity: u64,
     number: u64,
+}
+
+enum Memory {
+    Heap(Buffer),
+    /// Stores to it are seen by the machine recorder.
+    Traced(Arena),
 }
 
 thread_local! {
@@ -77,16 +86,27 @@ struct Tape {
 pub(crate) struct Endless;
 
 impl Stage {
-    pub(crate) fn new(capacity: u64, _recorder: Recorder) -> Result<Arc<Self>, BoxError> {
-        Ok(Self::on_heap(capacity))
+    /// Memory for a recorder. An error says what is missing for it here.
+    pub(crate) fn new(capacity: u64, recorder: Recorder) -> Result<Arc<Self>, BoxError> {
+        if recorder == Recorder::Seam {
+            return Ok(Self::on_heap(capacity));
+        }
+        let arena = Arena::new(capacity.next_multiple_of(PAGE_LEN))?;
+        // Whatever the system would refuse it refuses now.
+        arena.trace(&TraceOptions::default(), &mut Trace::new(), || ())?;
+        Ok(Self::on(Memory::Traced(arena), capacity))
     }
 
     fn on_heap(capacity: u64) -> Arc<Self> {
+        let len = capacity.next_multiple_of(PAGE_LEN);
+        Self::on(Memory::Heap(Buffer::new(len, len)), capacity)
+    }
+
+    fn on(memory: Memory, capacity: u64) -> Arc<Self> {
         static STAGES: AtomicU64 = AtomicU64::new(1);
-        let capacity = capacity.next_multiple_of(4096);
-        let buffer = Buffer::new(capacity, capacity);
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Stage { buffer, len: AtomicU64::new(0), capacity, number })
+        let capacity = capacity.next_multiple_of(PAGE_LEN);
+        Arc::new(Stage { memory, len: AtomicU64::new(0), capacity, number })
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -104,13 +124,32 @@ impl Stage {
 
     /// Where the program under test finds the memory.
     fn view(&self) -> *mut u8 {
-        self.buffer.write_base()
+        match &self.memory {
+            Memory::Heap(buffer) => buffer.write_base(),
+            Memory::Traced(arena) => arena.view(),
+        }
+    }
+
+    /// Where the campaign finds it.
+    fn base(&self) -> *mut u8 {
+        match &self.memory {
+            Memory::Heap(buffer) => buffer.write_base(),
+            Memory::Traced(arena) => arena.alias(),
+        }
     }
 
     fn word(&self, index: usize) -> *mut u64 {
         assert!((index as u64) < self.capacity / 8, "word {index} is inside the stage");
         // SAFETY: inside the memory, just checked.
-        unsafe { self.buffer.write_base().cast::<u64>().add(index) }
+        unsafe { self.base().cast::<u64>().add(index) }
+    }
+
+    /// Lets stores through unseen, or has each of them seen: `record` would do so, and undo it, every time.
+    pub(crate) fn watch_stores(&self, is_watched: bool) {
+        if let Memory::Traced(arena) = &self.memory {
+            let protection = if is_watched { Protection::Stores } else { Protection::Open };
+            arena.protect(protection).expect("it was protected before");
+        }
     }
 
     /// A word of the memory, when no structure is open on it.
@@ -131,7 +170,11 @@ impl Stage {
     }
 
     /// A medium on this memory.
-    pub(crate) fn medium(self: &Arc<Self>, domain: Domain, watch: Watch) -> Sim {
+    pub(crate) fn medium(self: &Arc<Self>, domain: Domain) -> Sim {
+        let watch = match self.memory {
+            Memory::Heap(_) => Watch::Seam,
+            Memory::Traced(_) => Watch::Outside,
+        };
         let base = NonNull::new(self.view()).expect("memory has an address");
         Sim { base, domain, inner: Inner::Stage { stage: self.clone(), watch } }
     }
@@ -140,13 +183,20 @@ impl Stage {
     /// of its panic. More than `event_limit` events in the trace are a panic.
     pub(crate) fn record<R>(
         &self,
-        watch: Watch,
         trace: &mut Trace,
         undecided: &mut Undecided,
         event_limit: usize,
+        skip: Option<usize>,
         run: impl FnOnce() -> R,
     ) -> Result<R, String> {
-        debug_assert_eq!(watch, Watch::Seam);
+        if let Memory::Traced(arena) = &self.memory {
+            let outer =
+                TAPE.replace(Tape { stage: self.number, undecided: mem::take(undecided), ..Tape::default() });
+            let options = TraceOptions { event_limit, skip, ..TraceOptions::default() };
+            let result = arena.trace(&options, trace, || panics::catch(run));
+            *undecided = TAPE.replace(outer).undecided;
+            return result.unwrap_or_else(|error| Err(format!("the machine recorder: {error}")));
+        }
         let (trace_so_far, undecided_so_far) = (mem::take(trace), mem::take(undecided));
         let tape = Tape {
             stage: self.number,
@@ -235,6 +285,26 @@ impl Stage {
         });
     }
 
+    /// Notes what no store shows.
+    fn note(&self, event: Event) {
+        match self.memory {
+            Memory::Heap(_) => self.with_tape(|tape| tape.push(event)),
+            Memory::Traced(_) => {
+                machine::mark(event);
+            }
+        }
+    }
+
+    /// The machine recorder sees the store; that the bytes are no longer what a crash left there it is told.
+    #[inline]
+    fn overwritten(&self, offset: u64, len: u64) {
+        TAPE.with_borrow_mut(|tape| {
+            if tape.stage == self.number && !tape.undecided.is_empty() {
+                tape.undecided.stored(offset, len);
+            }
+        });
+    }
+
     fn grow(&self, len: u64, name: String) -> Result<(), rio::Error> {
         let len = len.next_multiple_of(4096);
         if len > self.capacity {
@@ -242,7 +312,7 @@ impl Stage {
             return Err(rio::Error::ReservationExhausted { path: name, wanted, reserved });
         }
         let len = len.max(self.len());
-        self.with_tape(|tape| tape.push(Event::Grow { len }));
+        self.note(Event::Grow { len });
         self.set_len(len);
         Ok(())
     }
@@ -311,7 +381,7 @@ impl Sim {
     pub fn new(size: u64, capacity: u64, domain: Domain) -> Sim {
         let stage = Stage::on_heap(capacity.max(size));
         stage.set_len(size);
-        stage.medium(domain, Watch::Outside)
+        stage.medium(domain)
     }
 
     pub(crate) fn on_file(victim: crate::kill::Victim) -> Self {
@@ -328,7 +398,7 @@ impl Sim {
     pub fn sync(&self) -> Result<(), rio::Error> {
         match &self.inner {
             Inner::Stage { stage, .. } => {
-                stage.with_tape(|tape| tape.push(Event::Sync { offset: 0, len: stage.len() }));
+                stage.note(Event::Sync { offset: 0, len: stage.len() });
                 Ok(())
             }
             Inner::File(victim) => victim.region().sync(),
@@ -419,7 +489,7 @@ unsafe impl Medium for Sim {
         compiler_fence(Ordering::SeqCst);
         match &self.inner {
             Inner::Stage { stage, watch: Watch::Seam } => stage.with_tape(|tape| tape.push(Event::Fence)),
-            Inner::Stage { .. } if self.domain.needs_fence() => {}
+            Inner::Stage { .. } if self.domain.needs_fence() => rio::store_fence(),
             Inner::Stage { .. } => {}
             Inner::File(victim) => victim.fence(),
         }
@@ -451,15 +521,17 @@ unsafe impl Medium for Sim {
     fn stored(&self, offset: u64, len: u64) {
         match &self.inner {
             Inner::Stage { stage, watch: Watch::Seam } => stage.stored(offset, len),
-            Inner::Stage { .. } => {}
+            Inner::Stage { stage, .. } => stage.overwritten(offset, len),
             Inner::File(victim) => victim.count(),
         }
     }
 
     #[inline(always)]
     fn lent(&self, offset: u64, len: u64) {
-        if let Inner::Stage { stage, watch: Watch::Seam } = &self.inner {
-            stage.lent(offset, len);
+        match &self.inner {
+            Inner::Stage { stage, watch: Watch::Seam } => stage.lent(offset, len),
+            Inner::Stage { stage, .. } => stage.loaded(offset, len),
+            Inner::File(_) => {}
         }
     }
 
@@ -492,6 +564,6 @@ impl Sim {
         // SAFETY: inside the memory, just checked.
         let start = unsafe { self.base.as_ptr().add(offset as usize) };
         // SAFETY: (1) the range is mapped, just checked. (2) The instruction is the processor's best.
-        let _ = start;
+        unsafe { rio::WriteBack::best().lines(start, len) };
     }
 }

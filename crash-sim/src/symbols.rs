@@ -40,10 +40,10 @@ fn frames_of(stack: &str) -> String {
         else {
             continue;
         };
-        let place = lines.next_if(|line| line.starts_with("at ")).unwrap_or_default();
-        if is_ours(name) {
-            frames
-                .push((name.to_owned(), place.trim_start_matches("at ").trim_start_matches("./").to_owned()));
+        let place =
+            lines.next_if(|line| line.starts_with("at ")).unwrap_or_default().trim_start_matches("at ");
+        if is_ours(name, place) {
+            frames.push((name.to_owned(), place.to_owned()));
         }
     }
     words_of(&frames)
@@ -54,28 +54,35 @@ pub(crate) fn of_address(address: u64) -> String {
     let mut frames = Vec::new();
     backtrace::resolve(address as *mut std::ffi::c_void, |symbol| {
         let name = symbol.name().map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
-        let place = match (symbol.filename(), symbol.lineno()) {
-            (Some(file), Some(line)) => format!("{}:{line}", file.display()),
-            _ => String::new(),
-        };
-        frames.push((name, place));
+        let file = symbol.filename().map(|file| file.display().to_string()).unwrap_or_default();
+        let line = symbol.lineno().unwrap_or_default();
+        frames.push((name, format!("{file}:{line}")));
     });
-    if let Some(at) = frames.iter().position(|(name, _)| is_ours(name)) {
-        frames.drain(..at);
-    }
+    frames.retain(|(name, place)| is_ours(name, place));
     words_of(&frames)
 }
 
 /// Neither of the language nor of the crash tester.
-fn is_ours(name: &str) -> bool {
-    const OTHERS: [&str; 7] =
-        ["crash_sim::", "<crash_sim::", "std::", "core::", "<core::", "alloc::", "test::"];
-    let name = name.trim_start_matches("<");
-    !OTHERS.iter().any(|other| name.starts_with(other.trim_start_matches("<"))) && !name.starts_with("__")
+fn is_ours(name: &str, place: &str) -> bool {
+    const NAMES: [&str; 6] = ["crash_sim::", "std::", "core::", "alloc::", "test::", "__"];
+    const PLACES: [&str; 3] = ["/rustc/", "crash-sim/src/", "/library/std/"];
+    let name = name.trim_start_matches('<');
+    !NAMES.iter().any(|other| name.starts_with(other)) && !PLACES.iter().any(|other| place.contains(other))
+}
+
+/// A path as one would type it here.
+fn shorten(place: &str) -> &str {
+    let here = std::env::current_dir().ok();
+    let root = here
+        .as_deref()
+        .and_then(|here| here.ancestors().filter(|dir| dir.join("Cargo.lock").exists()).last());
+    let short = root.and_then(|root| place.strip_prefix(root.to_str()?)?.strip_prefix('/'));
+    short.unwrap_or(place.trim_start_matches("./"))
 }
 
 fn words_of(frames: &[(String, String)]) -> String {
     let words = frames.iter().take(FRAMES).map(|(name, place)| {
+        let place = shorten(place);
         if place.is_empty() { format!("\n      {name}") } else { format!("\n      {name} ({place})") }
     });
     words.collect()

@@ -197,7 +197,7 @@ fn blocks_of(len: u64, count: usize) -> Scenario {
         subject.transaction(|tx| -> vista::Result<()> {
             let first = tx.root().spare[0];
             tx.free_slice(PSlice::<u8>::from_raw_parts(first.offset(), len))?;
-            let block = tx.alloc_slice(&vec![30; len as usize])?;
+            let block = tx.alloc_slice(&vec![30u8; len as usize])?;
             tx.slice_mut(block)?[3] = 31;
             tx.root_mut()?.spare[0] = PPtr::from_offset(block.offset());
             Ok(())
@@ -219,7 +219,8 @@ fn blocks_of(len: u64, count: usize) -> Scenario {
 }
 
 fn one_range() -> Scenario {
-    scenario("one-range",
+    scenario(
+        "one-range",
         &[
             |s| commit(s, |tx| Ok(*tx.get_mut(word(tx, 0))? = 5)),
             |s| commit(s, |tx| Ok(tx.root_mut()?.words = [6; 8])),
@@ -228,7 +229,8 @@ fn one_range() -> Scenario {
 }
 
 fn many_ranges_and_repeated_ones() -> Scenario {
-    scenario("many-ranges",
+    scenario(
+        "many-ranges",
         &[
             |s| {
                 commit(s, |tx| {
@@ -249,7 +251,8 @@ fn many_ranges_and_repeated_ones() -> Scenario {
 }
 
 fn ranges_lent_together() -> Scenario {
-    scenario("ranges-together",
+    scenario(
+        "ranges-together",
         &[|s| {
             commit(s, |tx| {
                 let small = tx.root().small;
@@ -265,7 +268,8 @@ fn ranges_lent_together() -> Scenario {
 }
 
 fn writes_that_wait_for_a_fence() -> Scenario {
-    scenario("writes",
+    scenario(
+        "writes",
         &[|s| {
             commit(s, |tx| {
                 for index in 0..6 {
@@ -284,7 +288,8 @@ fn writes_that_wait_for_a_fence() -> Scenario {
 }
 
 fn savepoints() -> Scenario {
-    scenario("savepoints",
+    scenario(
+        "savepoints",
         &[|s| {
             commit(s, |tx| {
                 tx.write(word(tx, 0), 50)?;
@@ -312,7 +317,8 @@ fn savepoints() -> Scenario {
 }
 
 fn aborts() -> Scenario {
-    scenario("aborts",
+    scenario(
+        "aborts",
         &[
             |s| {
                 let mut tx = s.begin().unwrap();
@@ -330,7 +336,8 @@ fn aborts() -> Scenario {
 }
 
 fn allocations() -> Scenario {
-    scenario("allocations",
+    scenario(
+        "allocations",
         &[
             |s| {
                 commit(s, |tx| {
@@ -353,7 +360,8 @@ fn allocations() -> Scenario {
 }
 
 fn frees() -> Scenario {
-    scenario("frees",
+    scenario(
+        "frees",
         &[
             |s| {
                 commit(s, |tx| {
@@ -374,7 +382,8 @@ fn frees() -> Scenario {
 
 /// The dangerous case: what a transaction frees it may allocate again, yet must be able to bring back.
 fn frees_and_allocations_in_their_place() -> Scenario {
-    scenario("frees-and-allocations",
+    scenario(
+        "frees-and-allocations",
         &[
             |s| {
                 commit(s, |tx| {
@@ -405,7 +414,8 @@ fn frees_and_allocations_in_their_place() -> Scenario {
 }
 
 fn transactions_longer_than_their_log() -> Scenario {
-    scenario("longer-than-the-log",
+    scenario(
+        "longer-than-the-log",
         &[
             |s| {
                 commit(s, |tx| {
