@@ -809,8 +809,8 @@ impl<M: Medium> Core<M> {
             self.heap.choose_fast();
             return Err(error);
         }
-        let count = self.heap.zone_count();
         if planted!(ZoneCountedFirst) {
+            let count = self.heap.zone_count();
             self.space.publish(Word::of(count), seal(index as u64 + 1, count.offset()));
         }
         self.space.store_bytes(place.bytes(), bytemuck::bytes_of(&entry));
@@ -818,6 +818,7 @@ impl<M: Medium> Core<M> {
             self.space.medium().flush(place.offset(), place.len());
         }
         self.space.medium().fence(); // Orders: the zone's entry, then the count that makes it valid.
+        let count = self.heap.zone_count();
         self.space.publish(Word::of(count), seal(index as u64 + 1, count.offset()));
         self.space.medium().flush(count.offset(), 8);
         self.space.medium().fence(); // Orders: the zone, then whatever a log says about it.

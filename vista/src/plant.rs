@@ -23,8 +23,10 @@ pub enum Shows {
     Coherent,
     /// What is not flushed and fenced may be lost: only in an ordered domain.
     Adr,
-    /// Either.
+    /// Either, in the domain that belongs to it: the page cache or an ordered one.
     Both,
+    /// Only in an ordered domain, and there also if every store is kept.
+    Ordered,
 }
 
 /// What has to happen for it to show.
@@ -126,8 +128,8 @@ plants! {
         "a batch behind the log's first line flushes its records and not the state: stores stand under a tail that does not count them"
     RecordsNotFenced "records-not-fenced" Adr Crash
         "no fence between a batch and the stores that it covers: the stores arrive and the records do not"
-    BatchWordNotStored "batch-word-not-stored" Both Crash
-        "the batch word is that of an older transaction: opening refuses the log (ordered domains, whatever the crash)"
+    BatchWordNotStored "batch-word-not-stored" Ordered Crash
+        "the batch word is that of an older transaction: opening refuses the log"
     BatchFromTheStart "batch-from-the-start" Adr Crash
         "the batch word always names the start: a torn batch takes those before it along, whose stores are then not rolled back"
     WritesDoNotWait "writes-do-not-wait" Adr Crash
@@ -160,8 +162,8 @@ plants! {
         "a commit flushes what the log's last extent covers, and not what those before it do"
     DataNotFenced "data-not-fenced" Adr Crash
         "no fence between the data and the empty state: the log is empty and data are missing"
-    WaitingStoredAfterEnd "waiting-stored-after-end" Both Crash
-        "a commit empties the log, then makes the stores that wait: they are lost in part (ordered domains, whatever the crash)"
+    WaitingStoredAfterEnd "waiting-stored-after-end" Ordered Crash
+        "a commit empties the log, then makes the stores that wait: they are lost in part"
     EndNotFlushed "end-not-flushed" Adr Crash
         "the empty state is not flushed: a transaction that was acknowledged is rolled back"
     EndNotFenced "end-not-fenced" Adr Crash
@@ -179,7 +181,7 @@ plants! {
         "no fence between what a rollback restored and the state behind it: the log is empty and aborted stores are there"
     CutBeforeUndone "cut-before-undone" Both Crash
         "a rollback to a savepoint cuts the log, then restores: what is not restored yet has no record any more"
-    CutNotPublished "cut-not-published" Coherent Crash
+    CutNotPublished "cut-not-published" Both Crash
         "a rollback to a savepoint leaves the old tail standing: new records overwrite the old ones under it, and the log does not fit"
     RollbackNotStruckOut "rollback-not-struck-out" Adr Crash
         "a rollback to a savepoint leaves its records as they are: a torn batch in their place lets them show through"

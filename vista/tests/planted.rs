@@ -78,7 +78,10 @@ const STEPS: [Step; 6] = [
         (*a, *b) = (round + 16, round + 17);
         Ok(())
     },
-    |tx, _| Ok(assert_eq!(tx.root().words[3], tx.root().words[0] + 3)),
+    |tx, _| {
+        assert_eq!(tx.root().words[3], tx.root().words[0] + 3);
+        Ok(())
+    },
     |tx, round| {
         for value in 0..20 {
             let next = tx.root().list;
@@ -93,13 +96,11 @@ const STEPS: [Step; 6] = [
         tx.free_slice(old)?;
         let bytes = tx.alloc_slice(&vec![round as u8; (9000 + 5000 * round) as usize])?;
         tx.root_mut()?.bytes = bytes;
-        let savepoint = tx.savepoint()?;
         for _ in 0..40 {
             tx.root_mut()?.words[31] += 1;
             tx.savepoint()?;
         }
         tx.slice_mut(bytes)?.fill(round as u8 + 1);
-        let _ = savepoint;
         Ok(())
     },
     |tx, _| {
