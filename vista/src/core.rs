@@ -32,13 +32,16 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn write(&mut self, batch: &mut Batch, place: Place<u8>, bytes: &[u8]) -> Result<()> {
         self.log_range(batch, place)?;
-        if self.log.is_ordered && batch.must_wait() {
+        if self.log.is_ordered && batch.must_wait() && !planted!(WritesDoNotWait) {
             if batch.keep(place, bytes) {
                 return Ok(());
             }
             self.settle(batch);
         }
         self.space.store_bytes(place, bytes);
+        if planted!(StoredBeforePublished) {
+            self.space.publish(self.log.state, self.state_of(self.log.tail()));
+        }
         Ok(())
     }
 
@@ -70,11 +73,20 @@ impl<M: Medium> Core<M> {
             return self.end_empty();
         }
         if self.log.is_ordered {
-            self.settle(batch);
-            self.flush_targets()?;
-            self.space.medium().fence(); // Orders: everything the transaction stored, then its end.
+            if !planted!(WaitingStoredAfterEnd) {
+                self.settle(batch);
+            }
+            if !planted!(DataNotFlushed) {
+                self.flush_targets()?;
+            }
+            if !planted!(DataNotFenced) {
+                self.space.medium().fence(); // Orders: everything the transaction stored, then its end.
+            }
         }
         self.empty_log();
+        if planted!(WaitingStoredAfterEnd) {
+            self.settle(batch);
+        }
         if self.heap.has_extents() {
             self.heap.release_extents(0);
         }
@@ -88,6 +100,9 @@ impl<M: Medium> Core<M> {
         if self.log.tail() == RECORDS_START {
             return self.end_empty();
         }
+        if planted!(AbortEmptiesFirst) {
+            self.empty_log();
+        }
         self.undo(self.log.tail(), RECORDS_START).inspect_err(|_| self.poison())?;
         self.empty_log();
         self.heap.release_extents(0);
@@ -99,7 +114,9 @@ impl<M: Medium> Core<M> {
     /// taken for those of a later transaction with that number and another base.
     fn end_empty(&mut self) -> Result<()> {
         self.refuse_poisoned()?;
-        self.log.sequence = self.log.sequence.wrapping_sub(1);
+        if !planted!(EmptyTransactionCounts) {
+            self.log.sequence = self.log.sequence.wrapping_sub(1);
+        }
         Ok(())
     }
 

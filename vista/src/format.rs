@@ -73,6 +73,9 @@ pub(crate) fn create<M: Medium>(
         return Err(core.damaged(SEGMENT_OFFSET, "segment header of a new medium", found, "zero"));
     }
 
+    if planted!(HeaderFirst) {
+        core.space.store_bytes(header_place.bytes(), bytemuck::bytes_of(&header));
+    }
     let log = LogHeader { state: LOG_EMPTY, sequence: 0, batch: 0 };
     let log_place: Place<LogHeader> = place(&core.space, LOG_OFFSET)?;
     core.space.store_bytes(log_place.bytes(), bytemuck::bytes_of(&log));
@@ -91,7 +94,9 @@ pub(crate) fn create<M: Medium>(
     core.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
     core.space.medium().flush(block.offset(), block.len());
     core.space.medium().flush(header.meta_offset, META_PAGES * PAGE_LEN);
-    core.space.medium().fence(); // Orders: the content, then the header.
+    if !planted!(CreationNotFenced) {
+        core.space.medium().fence(); // Orders: the content, then the header.
+    }
     core.space.store_bytes(header_place.bytes(), bytemuck::bytes_of(&header));
     core.space.medium().flush(header_place.offset(), header_place.len());
     core.space.medium().fence(); // Orders: the header, then the first transaction.
@@ -117,7 +122,7 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     let mut core = new_core(space.into_medium(), name, &header)?;
     core.log.sequence = core.space.load_word(core.log.sequence_word);
     core.log.seed = record_seed(core.log.sequence);
-    if core.log.is_ordered {
+    if core.log.is_ordered && !planted!(OpenWithoutFlush) {
         // Whoever was killed may have stored these words and not flushed them. What they say is built upon from here on.
         let meta = core.heap.meta;
         core.space.medium().flush(SEGMENT_OFFSET, size_of::<SegmentHeader>() as u64);

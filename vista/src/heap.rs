@@ -335,6 +335,16 @@ impl<M: Medium> Core<M> {
         let old = self.space.read_inside(place);
         before[..old.len()].copy_from_slice(old);
         self.heap.step.push((place, before));
+        let is_unlogged = match bytes.first() {
+            _ if place.len() < DESCRIPTOR_LEN => planted!(HeadNotLogged),
+            Some(&PAGE_SLAB) => planted!(SlabNotLogged),
+            Some(&PAGE_FREE_TAIL) => planted!(TailNotLogged),
+            _ => false,
+        };
+        if is_unlogged {
+            self.space.store_bytes(place, bytes);
+            return Ok(());
+        }
         self.write(batch, place, bytes)
     }
 
@@ -370,9 +380,9 @@ impl<M: Medium> Core<M> {
         let zone = self.heap.zone_at(offset).expect("a block lies in a zone");
         let place = zone.pages.place(offset, size).expect("a block lies in its zone");
         self.heap.is_in_step = false; // The lists agree again, and the log may take what is left.
-        if is_used {
+        if is_used && !planted!(ReuseNotLogged) {
             self.log_range(batch, place)?;
-            if self.log.is_ordered {
+            if self.log.is_ordered && !planted!(ReuseNotSettled) {
                 // The caller stores to the block without asking again.
                 self.settle(batch);
             }
@@ -468,7 +478,9 @@ impl<M: Medium> Core<M> {
         let head = self.heap.partial_head(class);
         let was_full = first_clear(&slab.bitmap) >= blocks_per_page(class);
         slab.bitmap[index as usize / 64] &= !(1 << (index % 64));
-        slab.freed_sequence = self.log.sequence as u32;
+        if !planted!(FreeNotNoted) {
+            slab.freed_sequence = self.log.sequence as u32;
+        }
         if was_full {
             slab.next = self.list_head(batch, head)? as u32;
             if slab.next != 0 {
@@ -584,7 +596,9 @@ impl<M: Medium> Core<M> {
             let sequence = self.log.sequence;
             let zone_state = &mut self.heap.zones[zone];
             let lowered_from = if zone_state.lowered_by == sequence { zone_state.lowered_from } else { 0 };
-            (zone_state.lowered_by, zone_state.lowered_from) = (sequence, lowered_from.max(top));
+            if !planted!(LoweredTopNotNoted) {
+                (zone_state.lowered_by, zone_state.lowered_from) = (sequence, lowered_from.max(top));
+            }
             return self.set_zone_top(batch, zone, start - first_page);
         }
         let right = self.descriptor(batch, end)?;
@@ -711,7 +725,8 @@ impl<M: Medium> Core<M> {
             let top = self.zone_top(batch, index)?;
             let zone = &self.heap.zones[index];
             // What this transaction freed is needed for a rollback.
-            let needed = if zone.lowered_by == self.log.sequence { zone.lowered_from } else { 0 };
+            let is_needed = zone.lowered_by == self.log.sequence && !planted!(ExtentOverFreed);
+            let needed = if is_needed { zone.lowered_from } else { 0 };
             best = best.max((zone.limit.saturating_sub(top.max(needed)), index));
         }
         let (room, index) = best;
@@ -732,7 +747,7 @@ impl<M: Medium> Core<M> {
                 }
                 let (zone, free) = self.free_head(batch, page)?;
                 let run_pages = u64::from(free.run_pages);
-                let is_needed = free.freed_sequence == self.log.sequence as u32;
+                let is_needed = free.freed_sequence == self.log.sequence as u32 && !planted!(ExtentOverFreed);
                 if run_pages >= least && !is_needed && !self.hosts_extent(page, run_pages) {
                     return Ok(Some(self.push_extent(zone, page, run_pages.min(wanted))));
                 }
@@ -794,8 +809,14 @@ impl<M: Medium> Core<M> {
             self.heap.choose_fast();
             return Err(error);
         }
+        if planted!(ZoneCountedFirst) {
+            let count = self.heap.zone_count();
+            self.space.publish(Word::of(count), seal(index as u64 + 1, count.offset()));
+        }
         self.space.store_bytes(place.bytes(), bytemuck::bytes_of(&entry));
-        self.space.medium().flush(place.offset(), place.len());
+        if !planted!(ZoneNotFlushed) {
+            self.space.medium().flush(place.offset(), place.len());
+        }
         self.space.medium().fence(); // Orders: the zone's entry, then the count that makes it valid.
         let count = self.heap.zone_count();
         self.space.publish(Word::of(count), seal(index as u64 + 1, count.offset()));

@@ -69,6 +69,18 @@
 #[cfg(target_endian = "big")]
 compile_error!("the format of a segment is little-endian, and so must the processor be");
 
+/// Whether a deliberate mistake is in force. Never, but in a build with `--cfg vista_planted`: see `plant.rs`.
+#[cfg(not(vista_planted))]
+macro_rules! planted {
+    ($plant:ident) => {
+        false
+    };
+}
+
+#[cfg(vista_planted)]
+#[doc(hidden)]
+#[macro_use]
+pub mod plant; // mistakes for crash testers to catch
 mod segment; // what the user opens
 mod options; // how it is created or opened
 mod transaction; // the only way to write to it

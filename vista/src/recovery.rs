@@ -11,7 +11,7 @@ use rio::Medium;
 use crate::core::Core;
 use crate::error::Result;
 use crate::layout::{LOG_EMPTY, LOG_OFFSET};
-use crate::seal::{split_state, unseal};
+use crate::seal::{seal, split_state, unseal};
 use crate::undo::{RECORDS_START, Undone};
 
 /// What opening a segment had to do.
@@ -46,7 +46,15 @@ impl<M: Medium> Core<M> {
         let Some(InFlight { tail, whole_tail }) = self.in_flight()? else {
             return Ok(Recovery { duration: started.elapsed(), ..Recovery::default() });
         };
-        let Undone { record_count, byte_count } = self.undo(whole_tail, RECORDS_START)?;
+        if planted!(RecoveryEmptiesFirst) {
+            self.empty_log();
+        }
+        if planted!(RecoveryClosesBatch) && self.log.is_ordered {
+            self.space.store_word(self.log.batch_word, seal(tail >> 3, self.log.sequence));
+        }
+        let is_skipped = planted!(NewestSkipped) && whole_tail != RECORDS_START;
+        let from = if is_skipped { self.record_before(whole_tail)?.before } else { whole_tail };
+        let Undone { record_count, byte_count } = self.undo(from, RECORDS_START)?;
         self.empty_log();
         let has_torn_batch = whole_tail != tail;
         let transaction = self.log.sequence;
@@ -73,7 +81,9 @@ impl<M: Medium> Core<M> {
         }
         let batch = self.space.load_word(self.log.batch_word);
         let fenced_tail = unseal(batch, self.log.sequence).ok_or_else(|| bad(batch))? << 3;
-        let is_whole = self.verify_log(tail, fenced_tail, &mut Vec::new()).is_ok();
+        let is_whole =
+            self.verify_log(tail, fenced_tail, &mut Vec::new()).is_ok() || planted!(TornBatchRefused);
+        let fenced_tail = if planted!(TornLogDropped) { RECORDS_START } else { fenced_tail };
         Ok(Some(InFlight { tail, whole_tail: if is_whole { tail } else { fenced_tail } }))
     }
 }

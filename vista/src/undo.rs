@@ -157,10 +157,14 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     pub(crate) fn begin_log(&mut self, batch: &mut Batch) {
         let log = &mut self.log;
-        log.sequence = log.sequence.wrapping_add(1);
+        if !planted!(NumberNotAdvanced) || log.sequence == 0 {
+            log.sequence = log.sequence.wrapping_add(1);
+        }
         log.room = log.first_room;
         log.seed = record_seed(log.sequence);
-        log.seen.raise_floor();
+        if !planted!(SeenOutlivesTransaction) {
+            log.seen.raise_floor();
+        }
         if log.is_ordered {
             batch.clear();
         }
@@ -182,9 +186,14 @@ impl<M: Medium> Core<M> {
         if !self.log.is_ordered
             && let Some(room) = self.log.take_room(record_words(range))
         {
+            if planted!(PublishedBeforeWhole) {
+                self.space.publish(self.log.state, tail_state(room.end(), false, self.log.seed));
+            }
             let mut records = Records::new(&mut self.space, room, self.log.seed);
             records.image(range);
-            records.publish(self.log.state, false);
+            if !planted!(StoredBeforePublished) {
+                records.publish(self.log.state, false);
+            }
             self.log.seen.note(offset, len, is_short(room.end()));
             return Ok(());
         }
@@ -279,14 +288,19 @@ impl<M: Medium> Core<M> {
         let room = self.log.take_room(word_count).expect("room for a record");
         let mut records = Records::new(&mut self.space, room, self.log.seed);
         append(&mut records);
-        records.publish(self.log.state, self.log.is_ordered);
+        if !planted!(StoredBeforePublished) {
+            records.publish(self.log.state, self.log.is_ordered);
+        }
     }
 
     /// Notes on the medium up to where the records are fenced, before one is appended that is not.
     fn open_batch(&mut self, batch: &mut Batch, fenced_tail: u64) {
         batch.is_unfenced = true;
         batch.flush_from = self.log.tail();
-        self.space.store_word(self.log.batch_word, seal(fenced_tail >> 3, self.log.sequence));
+        let fenced_tail = if planted!(BatchFromTheStart) { RECORDS_START } else { fenced_tail };
+        if !planted!(BatchWordNotStored) {
+            self.space.store_word(self.log.batch_word, seal(fenced_tail >> 3, self.log.sequence));
+        }
     }
 
     /// Takes an extent from the free space and links it behind the current one. The heap does not learn of it:
@@ -299,7 +313,9 @@ impl<M: Medium> Core<M> {
             return Err(self.no_space(wanted));
         }
         // A store that waits may be meant for memory that was freed, and that the log is about to take.
-        self.settle(batch);
+        if !planted!(ExtentWithoutSettle) {
+            self.settle(batch);
+        }
         // Twice what the log has, so that the number of extents stays small.
         let has = self.log.first.end() - self.log.first.start() + self.heap.extents_len();
         let extent =
@@ -307,8 +323,12 @@ impl<M: Medium> Core<M> {
         let before = self.log.tail();
         self.log.room = Room::of(extent);
         // The link begins a batch, since all before it is settled; where the log is fenced, is in the extent before.
-        if self.log.is_ordered {
+        if self.log.is_ordered && !planted!(LinkOutsideOfBatch) {
             self.open_batch(batch, before);
+        }
+        if planted!(LinkPublishedFirst) {
+            let tail = extent.start() + WORD_RECORD_LEN;
+            self.space.publish(self.log.state, tail_state(tail, self.log.is_ordered, self.log.seed));
         }
         self.append_word(batch, extent.start(), KIND_LINK, before);
         Ok(())
@@ -323,13 +343,19 @@ impl<M: Medium> Core<M> {
         batch.is_unfenced = false;
         let medium = self.space.medium();
         let tail = self.log.tail();
-        if batch.flush_from < LOG_OFFSET + LINE_LEN && tail <= self.log.first.end() {
+        if planted!(RecordsNotFlushed) {
+            medium.flush(LOG_OFFSET, LOG_RECORDS);
+        } else if batch.flush_from < LOG_OFFSET + LINE_LEN && tail <= self.log.first.end() {
             medium.flush(LOG_OFFSET, tail - LOG_OFFSET);
         } else {
-            medium.flush(LOG_OFFSET, LOG_RECORDS);
+            if !planted!(LogHeaderNotFlushed) {
+                medium.flush(LOG_OFFSET, LOG_RECORDS);
+            }
             medium.flush(batch.flush_from, tail - batch.flush_from);
         }
-        medium.fence(); // Orders: the batch's records and the tail that counts them, then the stores they cover.
+        if !planted!(RecordsNotFenced) {
+            medium.fence(); // Orders: the batch's records and the tail that counts them, then the stores they cover.
+        }
     }
 
     /// Flushes everything that the transaction may have stored to.
@@ -338,6 +364,9 @@ impl<M: Medium> Core<M> {
         while tail != RECORDS_START {
             let record = self.record_before(tail)?;
             match record.kind {
+                KIND_IMAGE if planted!(FirstLineFlushed) => self.space.medium().flush(record.target, 1),
+                KIND_LINK if planted!(FlushStopsAtLink) => break,
+                KIND_FRESH if planted!(FreshNotFlushed) => {}
                 KIND_IMAGE => self.space.medium().flush(record.target, record.payload.len()),
                 KIND_FRESH => self.space.medium().flush(record.target, self.payload_word(&record)),
                 _ => {}
@@ -357,9 +386,11 @@ impl<M: Medium> Core<M> {
     #[inline(always)]
     fn shorten_log(&mut self, state: u64) {
         self.space.publish(self.log.state, state);
-        if self.log.is_ordered {
+        if self.log.is_ordered && !planted!(EndNotFlushed) {
             self.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
-            self.space.medium().fence(); // Orders: the new end of the log, then the records that take the place behind it.
+            if !planted!(EndNotFenced) {
+                self.space.medium().fence(); // Orders: the new end of the log, then the records that take the place behind it.
+            }
         }
     }
 
@@ -377,12 +408,15 @@ impl<M: Medium> Core<M> {
         let tail = self.log.tail();
         let has_records = tail != mark.tail;
         if has_records {
+            if planted!(CutBeforeUndone) {
+                self.cut_log(mark);
+            }
             self.undo(tail, mark.tail).inspect_err(|_| self.poison())?;
         }
         self.undo_step();
         if has_records {
             self.cut_log(mark);
-            if self.log.is_ordered {
+            if self.log.is_ordered && !planted!(RollbackNotStruckOut) {
                 self.strike_out(tail, mark.tail).inspect_err(|_| self.poison())?;
             }
             self.heap.release_extents(mark.extent_count);
@@ -392,17 +426,24 @@ impl<M: Medium> Core<M> {
 
     /// The one store that cuts the log back to a mark, after what came behind it was undone.
     fn cut_log(&mut self, mark: &Mark) {
-        let log = &mut self.log;
-        log.room = mark.room;
+        self.log.room = mark.room;
         let tail = mark.tail;
-        let state =
-            if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, log.is_ordered, log.seed) };
-        if log.is_ordered {
+        if self.log.is_ordered && !planted!(BatchWordNotCut) {
             // All that is left in the log is fenced: no batch is open at the cut.
-            self.space.store_word(log.batch_word, seal(tail >> 3, log.sequence));
+            self.space.store_word(self.log.batch_word, seal(tail >> 3, self.log.sequence));
         }
-        self.shorten_log(state);
-        self.log.seen.raise_floor();
+        if !planted!(CutNotPublished) {
+            self.shorten_log(self.state_of(tail));
+        }
+        if !planted!(SeenOutlivesRollback) {
+            self.log.seen.raise_floor();
+        }
+    }
+
+    /// The state of a log that is cut back to `tail`.
+    pub(crate) fn state_of(&self, tail: u64) -> u64 {
+        let Log { is_ordered, seed, .. } = self.log;
+        if tail == RECORDS_START { LOG_EMPTY } else { tail_state(tail, is_ordered, seed) }
     }
 
     /// Makes the records behind a cut invalid. They have the number of this transaction, and if a batch that takes their
@@ -440,20 +481,36 @@ impl<M: Medium> Core<M> {
                 return Err(self.endless_log(tail));
             }
             let record = self.record_before(tail)?;
+            if planted!(PoppedBeforeRestored) {
+                self.shorten_log(self.state_of(record.before));
+            }
             if record.kind == KIND_IMAGE {
                 let target = self.undo_target(&record)?;
                 // What the log took was free: an image of it was lent by a dangling pointer, before. Put back, it would
                 // overwrite records that a repeated rollback needs.
                 if !extents.iter().any(|e| target.offset() < e.end && e.start < target.end()) {
-                    self.space.copy_back(record.payload, target);
-                    self.space.medium().flush(target.offset(), target.len());
+                    if planted!(NewestImageWins) && self.log.tail() == RECORDS_START {
+                        extents.push(target.offset()..target.end()); // No record was appended: it is an opening.
+                    }
+                    if planted!(WholeLinesRestored) && self.log.tail() == RECORDS_START {
+                        let lines = target.len().max(LINE_LEN) / LINE_LEN * LINE_LEN;
+                        self.space.copy_back(record.payload, target.part(0, lines));
+                    } else {
+                        self.space.copy_back(record.payload, target);
+                    }
+                    if !planted!(RestoredNotFlushed) {
+                        self.space.medium().flush(target.offset(), target.len());
+                    }
                     undone.byte_count += target.len();
                 }
+            }
+            if planted!(UndoStrikesOut) {
+                self.strike_out(tail, record.before)?;
             }
             undone.record_count += 1;
             tail = record.before;
         }
-        if self.log.is_ordered {
+        if self.log.is_ordered && !planted!(RestoredNotFenced) {
             self.space.medium().fence(); // Orders: the restored bytes, then the store that empties or cuts the log.
         }
         Ok(undone)
@@ -470,9 +527,8 @@ impl<M: Medium> Core<M> {
         while tail != until {
             let record = self.record_before(tail)?;
             let digest = self.space.digest(record.payload);
-            if record.check
-                != record_check(self.log.seed, record.payload.offset(), record.target_word, digest)
-            {
+            let check = record_check(self.log.seed, record.payload.offset(), record.target_word, digest);
+            if record.check != check && !planted!(RecordCheckSkipped) {
                 return Err(self.damaged_record(tail - 8, record.check));
             }
             match record.kind {

@@ -332,6 +332,26 @@ fn savepoints() {
     );
 }
 
+/// Records that a rollback left, and that log one word again and again, must not show through a torn batch in their place.
+#[test]
+fn a_batch_in_the_place_of_what_was_rolled_back() {
+    check(
+        "batch_after_rollback",
+        &[|s| {
+            commit(s, |tx| {
+                let savepoint = tx.savepoint()?;
+                for _ in 0..4 {
+                    *tx.get_mut(word(tx, 0))? += 1;
+                }
+                tx.rollback_to(&savepoint)?;
+                tx.set_ranges([1, 2, 3, 5].map(|index| (word(tx, index).offset(), 8)))?;
+                *tx.get_mut(word(tx, 1))? = 57;
+                Ok(())
+            })
+        }],
+    );
+}
+
 #[test]
 fn aborts() {
     check(
@@ -393,6 +413,61 @@ fn frees() {
                 commit(s, |tx| {
                     let large = tx.root().large;
                     tx.free_slice(large)
+                })
+            },
+        ],
+    );
+}
+
+/// A run that is freed between others, whose last page then tells of it.
+#[test]
+fn frees_between_others() {
+    check(
+        "frees_between",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.alloc_slice(&[74u8; 2 * PAGE_LEN as usize])?;
+                    tx.alloc_slice(&[74u8; PAGE_LEN as usize])?;
+                    tx.root_mut()?.large = large;
+                    Ok(())
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.root().large;
+                    tx.free_slice(large)
+                })
+            },
+        ],
+    );
+}
+
+/// A log that wants to grow where nothing is free but what its own transaction has freed.
+#[test]
+fn a_log_does_not_grow_into_what_was_freed() {
+    check(
+        "log_over_freed",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let last = tx.alloc_slice(&[75u8; 3 * PAGE_LEN as usize])?;
+                    while tx.alloc_slice(&[76u8; PAGE_LEN as usize]).is_ok() {}
+                    tx.root_mut()?.large = last;
+                    Ok(())
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.root().large;
+                    tx.free_slice(large)?;
+                    let spare = tx.root().spare[0];
+                    for _ in 0..50 {
+                        if tx.savepoint().and_then(|_| Ok(tx.get_mut(spare)?[0] += 1)).is_err() {
+                            break;
+                        }
+                    }
+                    Ok(())
                 })
             },
         ],
@@ -678,5 +753,83 @@ fn opening_in_an_ordered_domain_flushes_what_it_finds() {
     for offset in [vista::layout::SEGMENT_OFFSET, vista::layout::LOG_OFFSET] {
         let is_flush = |event: &Event| matches!(event, Event::Flush { offset: at, .. } if *at == offset);
         assert!(events[..fence].iter().any(is_flush), "offset {offset}");
+    }
+}
+
+/// The same, seen from what it is good for: a power cut tears a transaction, another one commits, and a second power cut
+/// tears the one after that, whose records stand where those of the first do.
+#[test]
+fn a_power_cut_after_a_power_cut() {
+    let set = |segment: &mut Segment<[u64; 8], Traced>, words: &[u64], value: u64| {
+        let result = segment.transaction(|tx| {
+            let start = tx.root_ptr().offset();
+            tx.set_ranges(words.iter().map(|word| (start + 8 * word, 8)))?;
+            words.iter().try_for_each(|word| tx.write(PPtr::from_offset(start + 8 * word), value))
+        });
+        result.unwrap();
+    };
+    let (mut segment, tape) = sized::<[u64; 8]>(Domain::Adr, SMALL, SMALL);
+    set(&mut segment, &[0], 1);
+    let start = tape.bytes();
+    tape.start();
+    segment.transaction(|tx| Ok::<_, Error>(*tx.root())).unwrap();
+    set(&mut segment, &[1, 2, 3, 4], 2);
+    let events = tape.stop();
+    let mut seen = std::collections::HashSet::new();
+    images(Model::Adr, &start, &events, &[], |at, image| {
+        if !seen.insert(hash_of(&image)) {
+            return;
+        }
+        let (medium, tape) = Traced::from_bytes(&image, 0, Domain::Adr);
+        let mut segment = Segment::<[u64; 8], Traced>::open_on(medium).unwrap();
+        set(&mut segment, &[4], 3);
+        let (start, before) = (tape.bytes(), content(&segment));
+        tape.start();
+        set(&mut segment, &[1, 2, 3, 5], 4);
+        let (events, after) = (tape.stop(), content(&segment));
+        images(Model::Adr, &start, &events, &[events.len()], |then, image| {
+            let (medium, _) = Traced::from_bytes(&image, 0, Domain::Adr);
+            let found = content(&Segment::<[u64; 8], Traced>::open_on(medium).unwrap());
+            let allowed = if then == events.len() { vec![&after] } else { vec![&before, &after] };
+            assert!(allowed.contains(&&found), "crashes at events {at} and {then}");
+        });
+    });
+}
+
+/// A process is killed while it grows a segment, another one allocates there and commits, and then the power fails: what the
+/// first had stored and not flushed counts for the second.
+#[test]
+fn a_power_cut_after_a_kill() {
+    let capacity = SMALL + pages(70);
+    let (mut segment, tape) = sized::<Root>(Domain::Adr, SMALL, capacity);
+    fill(&mut segment);
+    let start = tape.bytes();
+    tape.start();
+    segment.grow(1).unwrap();
+    let killed = tape.stop();
+    let mut image = start.clone();
+    for (index, &event) in killed.iter().enumerate() {
+        apply(&mut image, event);
+        let (medium, tape) = Traced::from_bytes(&image, capacity, Domain::Adr);
+        tape.start();
+        let mut segment = Segment::<Root, Traced>::open_on(medium).unwrap();
+        let before = content(&segment);
+        commit(&mut segment, |tx| {
+            let large = tx.alloc_slice(&[110u8; 8 * PAGE_LEN as usize])?;
+            tx.root_mut()?.large = large;
+            Ok(())
+        });
+        let after = content(&segment);
+        let events: Vec<Event> = killed[..=index].iter().copied().chain(tape.stop()).collect();
+        images(Model::Adr, &start, &events, &[events.len()], |at, image| {
+            if at <= index + 1 {
+                return;
+            }
+            let (medium, _) = Traced::from_bytes(&image, 0, Domain::Adr);
+            let segment = Segment::<Root, Traced>::open_on(medium);
+            let found = content(&segment.unwrap_or_else(|error| panic!("{index}, {at}: {error}")));
+            let allowed = if at == events.len() { vec![&after] } else { vec![&before, &after] };
+            assert!(allowed.contains(&&found), "killed at event {index}, power cut at {at}");
+        });
     }
 }
