@@ -122,16 +122,17 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     let mut core = new_core(space.into_medium(), name, &header)?;
     core.log.sequence = core.space.load_word(core.log.sequence_word);
     core.log.seed = record_seed(core.log.sequence);
-    if core.log.is_ordered && !planted!(OpenWithoutFlush) {
-        // Whoever was killed may have stored these words and not flushed them. What they say is built upon from here on.
-        let meta = core.heap.meta;
-        core.space.medium().flush(SEGMENT_OFFSET, size_of::<SegmentHeader>() as u64);
-        core.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
-        core.space.medium().flush(meta.start(), meta.end() - meta.start());
-        core.space.medium().fence(); // Orders: what is found, then everything that follows from it.
-    }
     check_reserved(&core)?;
     load_zones(&mut core)?;
+    if core.log.is_ordered && !planted!(OpenWithoutFlush) {
+        // Whoever was killed may have stored these words and not flushed them. What they say is built upon from here on.
+        let (heap_page, zones) = (core.heap.meta.start() + PAGE_LEN, core.heap.zone_entry(0));
+        core.space.medium().flush(SEGMENT_OFFSET, size_of::<SegmentHeader>() as u64);
+        core.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
+        core.space.medium().flush(heap_page, offset_of!(HeapPage, reserved) as u64);
+        core.space.medium().flush(zones.offset(), zones.len() * core.heap.zones.len() as u64);
+        core.space.medium().fence(); // Orders: what is found, then everything that follows from it.
+    }
     guard(&mut core, &header)?;
     for zone in 0..core.heap.zones.len() {
         core.guard_zone(zone)?;
