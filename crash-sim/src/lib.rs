@@ -11,6 +11,7 @@ mod image; // images as differences
 mod explore; // the closure
 mod case; // one case in a few characters
 pub mod machine; // a recorder of what the machine really executed
+pub mod stepper; // a recorder that executes one instruction at a time
 mod kill; // SIGKILL to a real process
 mod reexec; // this program, started once more
 mod panics; // caught and kept quiet
