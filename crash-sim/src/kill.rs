@@ -1,6 +1,6 @@
 //! SIGKILL to a real process under load, on a real file.
 //!
-//! The process is this program, started again ([`reexec`](crate::reexec)). It opens the file, which recovers, and goes on
+//! The process is this program, started again (`reexec`). It opens the file, which recovers, and goes on
 //! with the operations where they ended; it acknowledges each by a pipe. It is killed by its parent at any time, or
 //! kills itself at one store, flush, fence or growth that it has counted to, in an operation or in the recovery. The next
 //! process checks what it finds. Only processes touch the file that may be killed, so one that hangs is found and
@@ -204,7 +204,7 @@ struct Told {
     calls: Vec<u64>,
     acked: Option<usize>,
     nanos: u64,
-    failed: Option<(Oracle, String)>,
+    trouble: Option<Trouble>,
     /// How long it was open when its parent killed it.
     killed_at: Option<Duration>,
 }
@@ -391,16 +391,11 @@ impl<'c, T> Rounds<'c, T> {
 
     fn kill_recoveries(&mut self, round: &Round) -> Result<(), Trouble> {
         for draw in &round.recoveries {
-            // A look at a copy tells how many calls there are.
-            let copy = self.dir.path().join("copy");
-            if !self.file().exists() {
-                return Ok(());
+            let (mut of, state) = self.look_at_recovery()?;
+            if of == 0 {
+                of = self.make_recovery(round, state)?;
             }
-            std::fs::copy(self.file(), &copy)?;
-            let told = self.attend(Goal::Count, &copy, None)?;
-            let _ = std::fs::remove_file(copy);
-            let of = told.calls.first().copied().unwrap_or(0);
-            if told.is_loose || of == 0 {
+            if of == 0 {
                 return Ok(());
             }
             let call = draw.one_of(of);
@@ -408,6 +403,40 @@ impl<'c, T> Rounds<'c, T> {
             self.killed(KillMoment::Recovery { call, of });
         }
         Ok(())
+    }
+
+    /// How many calls the recovery of the file has, and the state that it comes to, as a copy tells.
+    fn look_at_recovery(&mut self) -> Result<(u64, Option<usize>), Trouble> {
+        if !self.file().exists() {
+            return Ok((0, None));
+        }
+        let copy = self.dir.path().join("copy");
+        std::fs::copy(self.file(), &copy)?;
+        let told = self.attend(Goal::Count, &copy, None)?;
+        let _ = std::fs::remove_file(copy);
+        Ok((told.calls.first().copied().unwrap_or(0), told.opened))
+    }
+
+    /// Where the kill of this round has left nothing to recover, the same operation is killed at its other calls. How many
+    /// calls the recovery has at last; 0 if there is none.
+    fn make_recovery(&mut self, round: &Round, mut state: Option<usize>) -> Result<u64, Trouble> {
+        let Kill::Counted { number, call } = round.kill else { return Ok(0) };
+        let of = self.measured.operation_calls.get(number).copied().unwrap_or(0);
+        let first = call.one_of(of + 1);
+        for shift in 1..=of.min(OTHER_CALLS_MAX) {
+            if state != Some(number) {
+                return Ok(0); // It is done, or where it is cannot be told.
+            }
+            let call = (first + shift - 1) % (of + 1) + 1;
+            self.work(Goal::Operate { number, call }, None)?;
+            self.killed(KillMoment::Operation { number, call, of });
+            let calls;
+            (calls, state) = self.look_at_recovery()?;
+            if calls > 0 {
+                return Ok(calls);
+            }
+        }
+        Ok(0)
     }
 
     /// A process that goes on with the operations of the file.
@@ -471,8 +500,8 @@ impl<'c, T> Rounds<'c, T> {
             }
         }
         let Some(status) = child.end(deadline)? else { return Err(self.hangs(child, goal, told)) };
-        if let Some((oracle, words)) = told.failed.take() {
-            return Err(Trouble::Fails(oracle, words));
+        if let Some(trouble) = told.trouble.take() {
+            return Err(trouble);
         }
         let may_be_killed = !matches!(goal, Goal::Measure | Goal::Count | Goal::Finish);
         if told.came && (told.is_done || may_be_killed && reexec::is_killed(status)) {
@@ -485,7 +514,11 @@ impl<'c, T> Rounds<'c, T> {
         }
         Err(Trouble::Fails(
             Oracle::Workload,
-            format!("`{}` did not come to this campaign ({status}){words}", self.kin.words()),
+            format!(
+                "`{}` did not come to this campaign ({status}){}{words}",
+                self.kin.words(),
+                reexec::reason(status)
+            ),
         ))
     }
 
@@ -542,6 +575,8 @@ impl<'c, T> Rounds<'c, T> {
     }
 }
 
+/// How many other calls are tried to come to a recovery.
+const OTHER_CALLS_MAX: u64 = 8;
 /// How long a call lingers in some of the rounds, so that most kills by the clock come between two of them.
 const LINGER_NANOS: u64 = 5_000;
 
@@ -557,7 +592,8 @@ impl Told {
             Message::Acked(count) => self.acked = Some(count),
             Message::Nanos(nanos) => self.nanos = nanos,
             Message::Done => self.is_done = true,
-            Message::Failed(oracle, words) => self.failed = Some((oracle, words)),
+            Message::Failed(oracle, words) => self.trouble = Some(Trouble::Fails(oracle, words)),
+            Message::Denied(words) => self.trouble = Some(Trouble::Refused(words)),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Kin {
                  command that comes here again by `command`"
             )
         });
-        let fixed = ["--exact", "--nocapture", "--test-threads=1"];
+        let fixed = ["--exact", "--include-ignored", "--nocapture", "--test-threads=1"];
         let arguments = [test].into_iter().chain(fixed).map(str::to_owned).collect();
         Ok(Kin { program: std::env::current_exe()?, arguments })
     }
@@ -165,9 +165,17 @@ impl Drop for Running {
     }
 }
 
+/// Why a child may have ended before it came to where it should, as a part of a sentence.
+pub(crate) fn reason(status: ExitStatus) -> &'static str {
+    match status.code() {
+        Some(ORPHANED) => "; the command has to be the program itself, and nothing that starts it",
+        _ => "",
+    }
+}
+
 /// Whether a child ended by SIGKILL.
 pub(crate) fn is_killed(status: ExitStatus) -> bool {
-    status.signal() == Some(nix::libc::SIGKILL)
+    status.signal() == Some(libc::SIGKILL)
 }
 
 /// In a child: what it is there for, of the kind that this variable names.
@@ -193,4 +201,4 @@ pub(crate) fn parent() -> io::Result<File> {
 }
 
 /// What a child ends with that finds another parent than the one that started it.
-pub(crate) const ORPHANED: i32 = 77;
+const ORPHANED: i32 = 77;

@@ -1,6 +1,6 @@
 //! A recorder that executes a process one instruction at a time: the independent check of the quick ones.
 //!
-//! The code runs in a child, which is this program once more ([`reexec`](crate::reexec)). Its parent, by ptrace, decodes each
+//! The code runs in a child, which is this program once more (`reexec`). Its parent, by ptrace, decodes each
 //! instruction before it executes, works out where it stores, and reads the bytes that are there behind it. That takes
 //! some 10 to 20 microseconds for an instruction, and nothing of the program is changed. Start at [`record`].
 //!

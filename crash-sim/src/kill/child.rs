@@ -21,8 +21,8 @@ pub(super) fn domain<T>(campaign: &Campaign<T>) -> Domain {
     campaign.domain.unwrap_or(Domain::PageCache)
 }
 
-/// What does not hold, and in which words.
-type Failed = (Oracle, String);
+/// What does not hold, and in which words; None if the system refuses something.
+type Failed = (Option<Oracle>, String);
 
 /// Does the task of this process.
 pub(super) fn run<T>(campaign: &Campaign<T>) -> ! {
@@ -41,7 +41,8 @@ pub(super) fn run<T>(campaign: &Campaign<T>) -> ! {
             std::process::exit(0)
         }
         Err((oracle, words)) => {
-            child.tell(Message::Failed(oracle, words));
+            child
+                .tell(oracle.map_or(Message::Denied(words.clone()), |oracle| Message::Failed(oracle, words)));
             std::process::exit(1)
         }
     }
@@ -110,12 +111,12 @@ impl<T> Worker<'_, T> {
         let campaign = self.campaign;
         let create = campaign.create.as_ref().expect("a campaign creates its structure");
         let region = self.options().size(campaign.size).create(&self.file);
-        let region = region.map_err(|error| (Oracle::Workload, format!("the file: {error}")))?;
+        let region = region.map_err(|error| denied(error, Oracle::Workload))?;
         let last = if let Goal::Create { call } = self.task.goal { call } else { 0 };
         let medium = self.medium(region, last);
         let made = panics::catch(|| create(medium));
-        let made = made.map_err(|panic| (Oracle::Workload, format!("creation panicked: {panic}")))?;
-        let subject = made.map_err(|error| (Oracle::Workload, format!("creation: {error}")))?;
+        let made = made.map_err(|panic| (Some(Oracle::Workload), format!("creation panicked: {panic}")))?;
+        let subject = made.map_err(|error| (Some(Oracle::Workload), format!("creation: {error}")))?;
         let calls = self.clockwork.calls();
         self.clockwork.wind(0);
         self.tell(Message::Calls(calls));
@@ -125,14 +126,12 @@ impl<T> Worker<'_, T> {
 
     /// Opens the file, which recovers, and checks what it holds. None if there is nothing to go on with.
     fn open(&mut self, expect: Expect) -> Result<Option<(T, usize)>, Failed> {
-        let refused =
-            |error: &dyn std::fmt::Display| (Oracle::Refused, format!("recovery refused it: {error}"));
         let open = self.campaign.open.as_ref().expect("a campaign opens its structure");
-        let region = self.options().open(&self.file).map_err(|error| refused(&error))?;
+        let region = self.options().open(&self.file).map_err(|error| denied(error, Oracle::Refused))?;
         let last = if let Goal::Recover { call } = self.task.goal { call } else { 0 };
         let medium = self.medium(region, last);
         let opened = panics::catch(|| open(medium));
-        let opened = opened.map_err(|panic| (Oracle::Panic, format!("recovery panicked: {panic}")))?;
+        let opened = opened.map_err(|panic| (Some(Oracle::Panic), format!("recovery panicked: {panic}")))?;
         let calls = self.clockwork.calls();
         self.clockwork.wind(0);
         let mut subject = match opened {
@@ -141,7 +140,7 @@ impl<T> Worker<'_, T> {
                 self.tell(Message::Refused);
                 return Ok(None);
             }
-            Err(error) => return Err(refused(&error)),
+            Err(error) => return Err((Some(Oracle::Refused), format!("recovery refused it: {error}"))),
         };
         let state = self.state_of(&mut subject, expect)?;
         self.tell(Message::Calls(calls));
@@ -170,8 +169,8 @@ impl<T> Worker<'_, T> {
     fn state_of(&self, subject: &mut T, expect: Expect) -> Result<Option<usize>, Failed> {
         let check = self.campaign.check.as_ref().expect("a campaign checks what it finds");
         let mut holds = |expect: Expect| match panics::catch(|| check(subject, &expect)) {
-            Ok(result) => result.map_err(|error| (Oracle::Atomicity, error.to_string())),
-            Err(panic) => Err((Oracle::Panic, format!("the check panicked: {panic}"))),
+            Ok(result) => result.map_err(|error| (Some(Oracle::Atomicity), error.to_string())),
+            Err(panic) => Err((Some(Oracle::Panic), format!("the check panicked: {panic}"))),
         };
         let mut wrong = None;
         for state in expect.acked..=expect.begun {
@@ -188,9 +187,10 @@ impl<T> Worker<'_, T> {
             }
         }
         let (mut oracle, words) = wrong.expect("at least one state was tried");
-        if oracle == Oracle::Atomicity && (0..expect.acked).any(|state| holds(Expect::exactly(state)).is_ok())
+        if oracle == Some(Oracle::Atomicity)
+            && (0..expect.acked).any(|state| holds(Expect::exactly(state)).is_ok())
         {
-            oracle = Oracle::Durability;
+            oracle = Some(Oracle::Durability);
         }
         Err((oracle, words))
     }
@@ -236,12 +236,18 @@ impl<T> Worker<'_, T> {
 
     fn leave(&mut self, subject: T) -> Result<(), Failed> {
         let left = panics::catch(|| drop(subject));
-        left.map_err(|panic| (Oracle::Panic, format!("dropping it panicked: {panic}")))
+        left.map_err(|panic| (Some(Oracle::Panic), format!("dropping it panicked: {panic}")))
     }
 
-    fn oracle_of_work(&self) -> Oracle {
-        if self.task.goal == Goal::Measure { Oracle::Workload } else { Oracle::Resume }
+    fn oracle_of_work(&self) -> Option<Oracle> {
+        Some(if self.task.goal == Goal::Measure { Oracle::Workload } else { Oracle::Resume })
     }
+}
+
+/// What the file itself is to blame for, or the system.
+fn denied(error: rio::Error, oracle: Oracle) -> Failed {
+    let is_system = matches!(error, rio::Error::System { .. } | rio::Error::NoSpace { .. });
+    ((!is_system).then_some(oracle), format!("the file: {error}"))
 }
 
 /// What the environment of a child says, for one that does this.

@@ -96,6 +96,8 @@ pub(super) enum Message {
     Done,
     /// Something does not hold.
     Failed(Oracle, String),
+    /// The system refuses something.
+    Denied(String),
 }
 
 const ORACLES: [Oracle; 6] =
@@ -116,8 +118,12 @@ impl Message {
             Message::Acked(count) => (6, *count as u64, ""),
             Message::Nanos(nanos) => (7, *nanos, ""),
             Message::Done => (8, 0, ""),
+            Message::Denied(text) => {
+                let text = cut(text);
+                (10, text.len() as u64, text)
+            }
             Message::Failed(oracle, text) => {
-                let text = &text[..text.floor_char_boundary_at(TEXT_MAX)];
+                let text = cut(text);
                 let number = ORACLES.iter().position(|other| other == oracle).expect("all are listed");
                 (9, (number as u64) << 32 | text.len() as u64, text)
             }
@@ -141,11 +147,11 @@ impl Message {
             6 => Message::Acked(value as usize),
             7 => Message::Nanos(value),
             8 => Message::Done,
-            9 => {
+            tag @ (9 | 10) => {
                 len += value as usize & 0xffff;
                 let text = String::from_utf8_lossy(bytes.get(8..len)?).into_owned();
                 let oracle = ORACLES.get((value >> 32) as usize).copied().unwrap_or(Oracle::Panic);
-                Message::Failed(oracle, text)
+                if tag == 9 { Message::Failed(oracle, text) } else { Message::Denied(text) }
             }
             _ => Message::Failed(Oracle::Panic, format!("what the child told is not understood: {word:#x}")),
         };
@@ -154,16 +160,10 @@ impl Message {
     }
 }
 
-trait FloorCharBoundary {
-    /// The last end of a character at or before `index`.
-    fn floor_char_boundary_at(&self, index: usize) -> usize;
-}
-
-impl FloorCharBoundary for str {
-    fn floor_char_boundary_at(&self, index: usize) -> usize {
-        let index = index.min(self.len());
-        (0..=index).rev().find(|&index| self.is_char_boundary(index)).unwrap_or(0)
-    }
+/// As much of a text as goes into one write.
+fn cut(text: &str) -> &str {
+    let len = (0..=TEXT_MAX.min(text.len())).rev().find(|&len| text.is_char_boundary(len));
+    &text[..len.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind,
     Register, UsedMemory,
 };
-use nix::libc::user_regs_struct;
+use libc::user_regs_struct;
 
 /// An instruction.
 pub(super) struct Decoded {

@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSliceMut};
 
+use libc::user_regs_struct;
 use nix::errno::Errno;
-use nix::libc::user_regs_struct;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};

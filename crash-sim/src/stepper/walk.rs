@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use nix::libc::user_regs_struct;
+use libc::user_regs_struct;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, gettid};
@@ -348,13 +348,16 @@ impl Walk {
 
     /// What a system call has done to the file.
     fn note_call(&mut self, before: &user_regs_struct, after: &user_regs_struct) {
-        use nix::libc::{SYS_fdatasync, SYS_fsync, SYS_msync};
         let site = before.rip;
-        let is_done = after.rax == 0;
-        let synced = match before.rax as i64 {
-            SYS_msync if is_done => self.watched.synced(before.rdi, before.rsi),
-            SYS_fsync | SYS_fdatasync if is_done => self.watched.descriptor(before.rdi).map(|len| (0, len)),
-            _ => None,
+        let call = before.rax as i64;
+        let synced = if after.rax != 0 {
+            None // It failed, or is another call.
+        } else if call == libc::SYS_msync {
+            self.watched.synced(before.rdi, before.rsi)
+        } else if call == libc::SYS_fsync || call == libc::SYS_fdatasync {
+            self.watched.descriptor(before.rdi).map(|len| (0, len))
+        } else {
+            None
         };
         if let Some((offset, len)) = synced {
             self.trace.push(Event::Sync { offset, len }, site);

@@ -81,7 +81,7 @@ impl Watched {
     pub(super) fn descriptor(&self, number: u64) -> Option<u64> {
         let file = self.file.as_ref()?;
         let metadata = fs::metadata(format!("/proc/{}/fd/{number}", file.process)).ok()?;
-        (Some(metadata.ino()) == file.inode).then(|| metadata.len())
+        (Some(metadata.ino()) == file.inode).then_some(metadata.len())
     }
 
     /// Behind a system call the file may be mapped elsewhere. Its length, if that is another one than before.

@@ -121,6 +121,39 @@ fn a_structure_without_a_log_is_caught_and_its_round_fails_again() {
 }
 
 #[test]
+#[ignore = "fails on purpose: the test below runs it by its replay line"]
+fn fails_on_purpose() {
+    words("on purpose").kill(&KillOptions::new().rounds(30).seed(2)).assert();
+}
+
+#[test]
+fn a_replay_line_runs_the_round_again() {
+    let run = |case: Option<&str>| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["kill::fails_on_purpose", "--exact", "--ignored", "--nocapture"]);
+        if let Some(case) = case {
+            command.env("CRASH_SIM_REPLAY", case);
+        }
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let first = run(None);
+    let case = first.split_once("CRASH_SIM_REPLAY='").and_then(|(_, rest)| rest.split_once('\''));
+    let (case, _) = case.unwrap_or_else(|| panic!("no replay line: {first}"));
+    assert!(case.starts_with("on purpose:kill:2."), "{case}");
+    assert!(run(Some(case)).contains(case));
+}
+
+#[test]
+#[ignore = "takes some seconds"]
+fn a_segment_survives_a_thousand_rounds() {
+    let report = counters("thousand").kill(&KillOptions::new().rounds(1000).seed(9));
+    println!("{report}");
+    report.assert();
+}
+
+#[test]
 fn an_acknowledgement_that_was_not_earned_is_caught() {
     // What was done is written a whole operation late.
     let report = words("late")
@@ -132,6 +165,78 @@ fn an_acknowledgement_that_was_not_earned_is_caught() {
         .kill(&KillOptions::new());
     let failure = report.failures.first().unwrap_or_else(|| panic!("nothing was caught: {report}"));
     assert_eq!(failure.oracle, Oracle::Durability, "{report}");
+}
+
+#[test]
+fn a_recovery_that_cannot_be_repeated_is_caught_by_a_kill_of_it() {
+    // Two words that should be equal, with an undo log of one word, which is emptied before what it holds is restored.
+    const LOG: u64 = HEADER_LEN + 128;
+    let report = words("log first")
+        .open(|mut sim: Sim| {
+            let undo = sim.load(LOG);
+            if undo != 0 {
+                sim.store(LOG, 0);
+                sim.store(FIRST, undo - 1);
+                sim.store(SECOND, undo - 1);
+            }
+            Ok::<_, String>(sim)
+        })
+        .operations(10, |sim, number| {
+            sim.store(LOG, number as u64 + 1);
+            sim.store(FIRST, number as u64 + 1);
+            sim.store(SECOND, number as u64 + 1);
+            sim.store(LOG, 0);
+            Ok::<_, String>(())
+        })
+        .kill(&KillOptions::new().rounds(60));
+    let failure = report.failures.first().unwrap_or_else(|| panic!("nothing was caught: {report}"));
+    assert_eq!(failure.oracle, Oracle::Atomicity, "{report}");
+    assert!(matches!(failure.kills.last(), Some(KillMoment::Recovery { .. })), "{report}");
+}
+
+/// Where a child of the test below writes its process id.
+const PID_FILE: &str = "CRASH_SIM_TEST_PID_FILE";
+
+#[test]
+#[ignore = "does not end: the test below runs it, and ends it"]
+fn hangs_on_purpose() {
+    let hanging = words("hangs").operations(10, |_, _| -> Result<(), String> {
+        std::fs::write(std::env::var(PID_FILE).unwrap(), std::process::id().to_string()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    hanging.kill(&KillOptions::new().time_limit(Duration::from_secs(1000)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_child_outlives_its_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["kill::hangs_on_purpose", "--exact", "--ignored", "--nocapture"]);
+    command.env(PID_FILE, &file).env("TMPDIR", dir.path());
+    let mut parent = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let pid = wait_for(|| std::fs::read_to_string(&file).ok().filter(|pid| !pid.is_empty()));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // A process that has ended has no memory any more, though nobody may have asked for its end yet.
+    let has_ended =
+        || std::fs::read_to_string(format!("/proc/{pid}/maps")).map_or(true, |maps| maps.is_empty());
+    wait_for(|| has_ended().then_some(()));
+}
+
+/// What comes in the end, within ten seconds.
+fn wait_for<R>(look: impl Fn() -> Option<R>) -> R {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "it does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]

@@ -287,6 +287,16 @@ fn a_transaction_is_what_its_stores_make_of_the_bytes() {
 }
 
 #[test]
+fn the_same_code_gives_the_same_stream() {
+    let buffer = Buffer::new(64 << 10, 64 << 10);
+    let (start, len) = (buffer.write_base(), buffer.len());
+    let mut segment = Counters::create_on(buffer, 4096).unwrap();
+    let mut run = |name| ran(record(name, start, len, || count_up(&mut segment)));
+    let (Some(first), Some(second)) = (run("first"), run("second")) else { return };
+    assert_eq!(first.trace, second.trace);
+}
+
+#[test]
 fn a_region_is_seen_from_its_creation_to_its_close() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
