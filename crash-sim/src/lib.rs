@@ -12,11 +12,14 @@ mod image; // images as differences
 mod explore; // the closure
 mod case; // one case in a few characters
 pub mod machine; // a recorder of what the machine really executed
+pub mod stepper; // a recorder that executes one instruction at a time
 mod kill; // SIGKILL to a real process
+mod reexec; // this program, started once more
 mod panics; // caught and kept quiet
 mod symbols; // where an event came from
 
 pub use campaign::{BoxError, Campaign, Expect, Recorder};
+pub use kill::{KillFailure, KillMoment, KillOptions, KillReport};
 pub use model::Model;
 pub use report::{Failure, Oracle, Report};
 pub use sim::Sim;
