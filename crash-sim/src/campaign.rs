@@ -8,6 +8,7 @@ use std::fmt;
 use rio::Domain;
 
 use crate::explore;
+use crate::mutants::{self, Dropped, Mutants};
 use crate::report::Report;
 use crate::{Model, Sim};
 
@@ -16,6 +17,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 type Make<T> = Box<dyn Fn(Sim) -> Result<T, BoxError>>;
 type Apply<T> = Box<dyn Fn(&mut T, usize) -> Result<(), BoxError>>;
+type Close<T> = Box<dyn Fn(T) -> Result<(), BoxError>>;
 type Check<T> = Box<dyn Fn(&mut T, &Expect) -> Result<(), BoxError>>;
 
 /// What a structure may hold after a crash: the state after `acked` operations, or that after `begun` ones, which
@@ -135,14 +137,14 @@ pub struct Campaign<T> {
     pub(crate) open: Option<Make<T>>,
     pub(crate) operation_count: usize,
     pub(crate) apply: Option<Apply<T>>,
-    pub(crate) close: Option<Box<dyn Fn(T) -> Result<(), BoxError>>>,
+    pub(crate) close: Option<Close<T>>,
     pub(crate) check: Option<Check<T>>,
     pub(crate) crashes_creation: bool,
     pub(crate) crashes_after_kill: bool,
     pub(crate) is_lazy: bool,
     pub(crate) keeps_going: bool,
     pub(crate) budget: Budget,
-    pub(crate) drop_event: Option<usize>,
+    pub(crate) dropped: Option<Dropped>,
 }
 
 impl<T> Campaign<T> {
@@ -165,7 +167,7 @@ impl<T> Campaign<T> {
             is_lazy: false,
             keeps_going: false,
             budget: Budget::default(),
-            drop_event: None,
+            dropped: None,
         }
     }
 
@@ -321,6 +323,21 @@ impl<T> Campaign<T> {
     /// If a closure is missing.
     pub fn explore(&self, model: Model) -> Report {
         explore::run(self, model)
+    }
+
+    /// Leaves out one event: what is found then shows that the event is needed. See [`mutants`](Campaign::mutants).
+    pub fn without(&mut self, dropped: Option<Dropped>) {
+        self.dropped = dropped;
+    }
+
+    /// Leaves out each store, write-back and fence in turn, first of the workload, then of the recovery, and runs the
+    /// campaign under the models until one notices. What none notices is needless, or beyond these models and this
+    /// workload.
+    ///
+    /// # Panics
+    /// As [`explore`](Campaign::explore).
+    pub fn mutants(&mut self, models: &[Model]) -> Mutants {
+        mutants::run(self, models)
     }
 
     /// Runs one case alone, as the replay line of a report names it; for regression tests.

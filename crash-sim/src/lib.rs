@@ -10,6 +10,7 @@ mod lazy; // what a run reads of it
 mod combine; // all combinations, or samples
 mod image; // images as differences
 mod explore; // the closure
+mod mutants; // each event left out
 mod case; // one case in a few characters
 pub mod machine; // a recorder of what the machine really executed
 pub mod stepper; // a recorder that executes one instruction at a time
@@ -21,5 +22,6 @@ mod symbols; // where an event came from
 pub use campaign::{BoxError, Campaign, Expect, Recorder};
 pub use kill::{KillFailure, KillMoment, KillOptions, KillReport};
 pub use model::Model;
+pub use mutants::{Dropped, Mutant, Mutants};
 pub use report::{Failure, Oracle, Report};
 pub use sim::Sim;
