@@ -10,6 +10,7 @@ use rio::Domain;
 use crate::explore;
 use crate::mutants::{self, Dropped, Mutants};
 use crate::report::Report;
+use crate::trace::Trace;
 use crate::{Model, Sim};
 
 /// What a closure of a campaign may fail with.
@@ -338,6 +339,17 @@ impl<T> Campaign<T> {
     /// As [`explore`](Campaign::explore).
     pub fn mutants(&mut self, models: &[Model]) -> Mutants {
         mutants::run(self, models)
+    }
+
+    /// What the recorder sees of the workload when nothing crashes.
+    ///
+    /// # Errors
+    /// What is missing here for the recorder, or what fails in the workload.
+    ///
+    /// # Panics
+    /// If a closure is missing.
+    pub fn record(&self) -> Result<Trace, String> {
+        explore::record(self)
     }
 
     /// Runs one case alone, as the replay line of a report names it; for regression tests.

@@ -64,6 +64,14 @@ pub(crate) fn replay<T>(campaign: &Campaign<T>, model: Model, case: &str) -> Rep
     explorer.finish(started)
 }
 
+/// The stream of the workload.
+pub(crate) fn record<T>(campaign: &Campaign<T>) -> Result<Trace, String> {
+    match Explorer::new(campaign, Model::Coherent) {
+        Ok(explorer) => Ok(explorer.workload),
+        Err(report) => Err(report.to_string()),
+    }
+}
+
 /// The events that can be left out of the workload, and of its recoveries, and where each came from. The campaign must be
 /// one that holds.
 pub(crate) fn droppable<T>(
