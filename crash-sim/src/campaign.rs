@@ -271,10 +271,11 @@ impl<T> Campaign<T> {
     pub fn lazy(mut self) -> Self {
         self.is_lazy = true;
         self.budget.eager = 64;
+        self.budget.samples = 1 << 17; // Here: how often one image may go another way.
         self
     }
 
-    /// After so many recoveries the workload goes on where it was, and is crashed again.
+    /// After so many recoveries that changed anything the workload goes on where it was, and is crashed again.
     pub fn resume(mut self, count: usize) -> Self {
         self.budget.resumed = count;
         self

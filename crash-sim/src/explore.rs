@@ -605,7 +605,10 @@ impl<'c, T> Explorer<'c, T> {
         let ran = self.check(&mut subject, job.context);
         if let Ran::Holds(Some(state)) = ran {
             self.trace.replace(opened, Event::Opened { state: Some(state as u32) });
-            if may_resume && state < self.campaign.operation_count {
+            // Where recovery did nothing the workload goes on as it did without a crash.
+            let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
+            let is_recovered = self.trace.events()[..opened].iter().any(is_news);
+            if may_resume && is_recovered && state < self.campaign.operation_count {
                 self.resumed += 1;
                 if let Err(message) = self.operate(&mut subject, state) {
                     return Ran::Fails(Oracle::Resume, message);

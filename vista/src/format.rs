@@ -167,11 +167,14 @@ fn check_reserved<M: Medium>(core: &Core<M>) -> Result<()> {
     Ok(())
 }
 
-/// Index of the first byte that is not zero. Looks at whole lines first, which the compiler does in wide registers.
+/// Index of the first byte that is not zero. Looks at whole words first, since nearly always there is none.
 fn first_nonzero(bytes: &[u8]) -> Option<usize> {
-    let is_zero = |line: &[u8]| line.iter().fold(0, |any, byte| any | byte) == 0;
-    let at = bytes.chunks(64).position(|line| !is_zero(line))? * 64;
-    bytes[at..].iter().position(|&byte| byte != 0).map(|rest| at + rest)
+    let (words, rest) = bytes.as_chunks::<8>();
+    let is_zero = words.iter().fold(0, |any, word| any | u64::from_le_bytes(*word)) == 0;
+    if is_zero && rest.iter().all(|&byte| byte == 0) {
+        return None;
+    }
+    bytes.iter().position(|&byte| byte != 0)
 }
 
 /// The root, if it is an `R`.
