@@ -19,8 +19,8 @@ pub(crate) struct Arguments {
     /// Only plants whose name begins so.
     #[arg(default_value = "")]
     only: String,
-    /// Distinct images per scenario at most.
-    #[arg(long, default_value_t = 5000)]
+    /// Distinct images per scenario at most, for a plant that the first thousand do not show.
+    #[arg(long, default_value_t = 20_000)]
     images: usize,
     /// Seconds for one plant.
     #[arg(long, default_value_t = 180)]
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args)]
 pub(crate) struct One {
     name: String,
-    #[arg(long, default_value_t = 5000)]
+    #[arg(long, default_value_t = 20_000)]
     images: usize,
     /// Only kills processes, in this scenario.
     #[arg(long)]
@@ -86,8 +86,10 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(name) = names.get(index) else { return };
                     let found = look_for(&program, name, arguments);
+                    let by = found.findings.iter().filter(|finding| finding.scenario.is_some()).count();
                     bar.set_message((*name).to_owned());
                     bar.inc(1);
+                    bar.suspend(|| eprintln!("{name}: found by {by} of {} tools", TOOLS.len()));
                     results.lock().expect("nobody panics with it").push((index, found));
                 }
             });
@@ -257,6 +259,9 @@ mod look {
 
     use super::{Finding, TOOLS};
 
+    /// Distinct images per scenario at which most plants show.
+    const FEW: usize = 1000;
+
     /// How a tool runs a scenario.
     type Tool = fn(Campaign<Subject>) -> Campaign<Subject>;
 
@@ -283,13 +288,18 @@ mod look {
         };
         let scenarios: Vec<Scenario> = scenarios::all().into_iter().filter(is_wanted).collect();
         let mut first = None;
-        for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
-            let (finding, at) = explore(tool, &scenarios, |scenario| {
-                make(planted(scenario, domain, name)).images_max(images).explore(model)
-            });
-            say(&finding);
-            if let Some(at) = at {
-                first = first.or(Some((index, at)));
+        for images in [FEW.min(images), images] {
+            let mut findings = Vec::new();
+            for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
+                let (finding, at) = explore(tool, &scenarios, |scenario| {
+                    make(planted(scenario, domain, name)).images_max(images).explore(model)
+                });
+                findings.push(finding);
+                first = first.or(at.map(|at| (index, at)));
+            }
+            if first.is_some() || images > FEW {
+                findings.iter().for_each(say);
+                break;
             }
         }
         let Some((tool, scenario)) = first else { return };
