@@ -83,7 +83,11 @@ pub(crate) fn campaign(version: Version) -> Campaign<Pair> {
             Ok::<_, String>(pair)
         })
         .operations(3, |pair, _| Ok::<_, String>(pair.raise()))
-        .model((0, 0), |(first, second), _| (*first, *second) = (*first + 1, *second + 1), |pair| pair.values())
+        .model(
+            (0, 0),
+            |(first, second), _| (*first, *second) = (*first + 1, *second + 1),
+            |pair| pair.values(),
+        )
 }
 
 fn main() {

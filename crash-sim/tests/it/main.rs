@@ -1,4 +1,4 @@
 //! What the crash tester promises, one file per promise.
 
 mod machine; // every store of the machine code
-mod vista_smoke;
+mod textbook; // the structures of the textbook, right and wrong
