@@ -1,3 +1,5 @@
 //! Crash campaigns over vista that run with the other tests, one file per question.
 
+mod slice; // every scenario, as far as a test may take
+mod forgetful; // a library that would not flush
 mod properties; // any transactions against a plain model, through any crash
