@@ -41,7 +41,7 @@ fn whole(name: &str) {
 /// So many images of it, and fewer under the model that has many for one.
 fn in_part(name: &str, images: usize) {
     for pair in PAIRS {
-        let images = if pair.0 == Model::Adr { images / 4 } else { images };
+        let images = if pair.0 == Model::Adr { images / 8 } else { images };
         let report = explore(name, pair, |campaign| campaign.images_max(images).samples(40));
         assert!(report.is_complete() || report.images >= images || report.uncovered > 0, "{report}");
     }
@@ -129,7 +129,7 @@ fn transactions_longer_than_their_log() {
 
 #[test]
 fn a_log_does_not_grow_into_what_was_freed() {
-    in_part("log-over-freed", 5000);
+    in_part("log-over-freed", 4500);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn blocks_of_each_size_class() {
 #[test]
 fn blocks_of_whole_pages() {
     for pages in 1..=3 {
-        in_part(&format!("blocks-of-{}", pages * vista::layout::PAGE_LEN), 4000);
+        in_part(&format!("blocks-of-{}", pages * vista::layout::PAGE_LEN), 3000);
     }
 }
 
