@@ -82,7 +82,10 @@ pub(crate) fn campaign(version: Version) -> Campaign<Pair> {
             pair.recover();
             Ok::<_, String>(pair)
         })
-        .operations(3, |pair, _| Ok::<_, String>(pair.raise()))
+        .operations(3, |pair, _| {
+            pair.raise();
+            Ok::<_, String>(())
+        })
         .model(
             (0, 0),
             |(first, second), _| (*first, *second) = (*first + 1, *second + 1),

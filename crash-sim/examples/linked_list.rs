@@ -90,7 +90,10 @@ pub(crate) fn campaign(version: Version) -> Campaign<List> {
     Campaign::new(format!("linked-list-{version:?}"), 4096)
         .create(move |sim| Ok::<_, String>(List::open(sim, version)))
         .open(move |sim| Ok::<_, String>(List::open(sim, version)))
-        .operations(3, |list, n| Ok::<_, String>(list.push(n as u64 + 10)))
+        .operations(3, |list, n| {
+            list.push(n as u64 + 10);
+            Ok::<_, String>(())
+        })
         .model(Vec::new(), |values, n| values.insert(0, n as u64 + 10), |list| list.values())
 }
 

@@ -16,6 +16,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 type Make<T> = Box<dyn Fn(Sim) -> Result<T, BoxError>>;
 type Apply<T> = Box<dyn Fn(&mut T, usize) -> Result<(), BoxError>>;
+type Close<T> = Box<dyn Fn(T) -> Result<(), BoxError>>;
 type Check<T> = Box<dyn Fn(&mut T, &Expect) -> Result<(), BoxError>>;
 
 /// What a structure may hold after a crash: the state after `acked` operations, or that after `begun` ones, which
@@ -135,7 +136,7 @@ pub struct Campaign<T> {
     pub(crate) open: Option<Make<T>>,
     pub(crate) operation_count: usize,
     pub(crate) apply: Option<Apply<T>>,
-    pub(crate) close: Option<Box<dyn Fn(T) -> Result<(), BoxError>>>,
+    pub(crate) close: Option<Close<T>>,
     pub(crate) check: Option<Check<T>>,
     pub(crate) crashes_creation: bool,
     pub(crate) crashes_after_kill: bool,

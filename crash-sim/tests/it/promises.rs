@@ -2,7 +2,6 @@
 
 use crash_sim::Model::{Adr, Coherent, PowerLoss};
 use crash_sim::{Campaign, Expect, Failure, Model, Oracle, Report, Sim};
-use rio::Medium;
 
 type Done = Result<(), String>;
 
@@ -69,7 +68,7 @@ fn resume_crashes_the_workload_that_goes_on_behind_a_recovery() {
 /// which it may have of a process that was killed before it did.
 fn copy(is_mistaken: bool) -> Campaign<Sim> {
     Campaign::new("copy", 4096)
-        .create(|sim| Ok::<_, String>(sim))
+        .create(Ok::<_, String>)
         .open(move |mut sim| {
             if !is_mistaken {
                 sim.persist(0, 8); // Orders: the word, then the copy that is made of it.
@@ -156,8 +155,8 @@ fn a_refusal_is_found_where_it_is_not_allowed() {
 /// Two files in one: data, and a word that commits it, in sectors of their own.
 fn two_files(syncs: [bool; 2]) -> Campaign<Sim> {
     Campaign::new("two-files", 8192)
-        .create(|sim| Ok::<_, String>(sim))
-        .open(|sim| Ok::<_, String>(sim))
+        .create(Ok::<_, String>)
+        .open(Ok::<_, String>)
         .operations(2, move |sim, n| -> Result<(), rio::Error> {
             let entry = 4096 + 1024 * n as u64;
             sim.store(entry, n as u64 + 10);
@@ -194,7 +193,7 @@ fn a_power_loss_keeps_what_was_synced_and_some_of_the_rest() {
 /// A structure whose recovery does something when a crash has left its only word at 1.
 fn recovering(recover: impl Fn(&mut Sim) + 'static) -> Campaign<Sim> {
     Campaign::new("recovering", 4096)
-        .create(|sim| Ok::<_, String>(sim))
+        .create(Ok::<_, String>)
         .open(move |mut sim| {
             if sim.load(0) == 1 {
                 recover(&mut sim);
@@ -273,8 +272,8 @@ fn an_operation_that_fails_is_a_failure_of_the_workload() {
 fn wide() -> Campaign<Sim> {
     const LINES: u64 = 20;
     Campaign::new("wide", 4096)
-        .create(|sim| Ok::<_, String>(sim))
-        .open(|sim| Ok::<_, String>(sim))
+        .create(Ok::<_, String>)
+        .open(Ok::<_, String>)
         .operations(1, |sim, _| {
             (1..=LINES).for_each(|line| sim.store(64 * line, line));
             sim.persist(64, 64 * LINES); // Orders: the lines, then the word that says so.

@@ -146,10 +146,13 @@ fn lazy_finds_what_eager_finds() {
         }
     }
     use {counter_pair as pair, linked_list as list, ring_buffer as ring};
-    [pair::Version::Right, pair::Version::SecondNotLogged]
-        .map(|version| check(|| pair::campaign(version).resume(3)));
-    [list::Version::Right, list::Version::LinkedFirst, list::Version::NodeNotFlushed]
-        .map(|version| check(|| list::campaign(version).resume(3)));
-    [ring::Version::Right, ring::Version::HeadFirst, ring::Version::OneFence]
-        .map(|version| check(|| ring::campaign(version).resume(3)));
+    for version in [pair::Version::Right, pair::Version::SecondNotLogged] {
+        check(|| pair::campaign(version).resume(3));
+    }
+    for version in [list::Version::Right, list::Version::LinkedFirst, list::Version::NodeNotFlushed] {
+        check(|| list::campaign(version).resume(3));
+    }
+    for version in [ring::Version::Right, ring::Version::HeadFirst, ring::Version::OneFence] {
+        check(|| ring::campaign(version).resume(3));
+    }
 }

@@ -12,8 +12,8 @@ fn store(sim: &mut Sim, word: u64) {
 
 fn campaign(is_announced: bool) -> Campaign<Sim> {
     Campaign::new("unannounced", 4096)
-        .create(|sim| Ok::<_, String>(sim))
-        .open(|sim| Ok::<_, String>(sim))
+        .create(Ok::<_, String>)
+        .open(Ok::<_, String>)
         .operations(1, move |sim, _| {
             store(sim, 1);
             if is_announced {

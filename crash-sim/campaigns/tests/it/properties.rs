@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crash_sim::{BoxError, Campaign, Model, Report, Sim};
+use crash_sim::{Campaign, Model, Report, Sim};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use rio::Domain;
