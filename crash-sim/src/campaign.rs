@@ -8,7 +8,9 @@ use std::fmt;
 use rio::Domain;
 
 use crate::explore;
+use crate::mutants::{self, Dropped, Mutants};
 use crate::report::Report;
+use crate::trace::Trace;
 use crate::{Model, Sim};
 
 /// What a closure of a campaign may fail with.
@@ -143,7 +145,7 @@ pub struct Campaign<T> {
     pub(crate) is_lazy: bool,
     pub(crate) keeps_going: bool,
     pub(crate) budget: Budget,
-    pub(crate) drop_event: Option<usize>,
+    pub(crate) dropped: Option<Dropped>,
 }
 
 impl<T> Campaign<T> {
@@ -166,7 +168,7 @@ impl<T> Campaign<T> {
             is_lazy: false,
             keeps_going: false,
             budget: Budget::default(),
-            drop_event: None,
+            dropped: None,
         }
     }
 
@@ -269,10 +271,11 @@ impl<T> Campaign<T> {
     pub fn lazy(mut self) -> Self {
         self.is_lazy = true;
         self.budget.eager = 64;
+        self.budget.samples = 1 << 17; // Here: how often one image may go another way.
         self
     }
 
-    /// After so many recoveries the workload goes on where it was, and is crashed again.
+    /// After so many recoveries that changed anything the workload goes on where it was, and is crashed again.
     pub fn resume(mut self, count: usize) -> Self {
         self.budget.resumed = count;
         self
@@ -322,6 +325,32 @@ impl<T> Campaign<T> {
     /// If a closure is missing.
     pub fn explore(&self, model: Model) -> Report {
         explore::run(self, model)
+    }
+
+    /// Leaves out one event: what is found then shows that the event is needed. See [`mutants`](Campaign::mutants).
+    pub fn without(&mut self, dropped: Option<Dropped>) {
+        self.dropped = dropped;
+    }
+
+    /// Leaves out each store, write-back and fence in turn, first of the workload, then of the recovery, and runs the
+    /// campaign under the models until one notices. What none notices is needless, or beyond these models and this
+    /// workload.
+    ///
+    /// # Panics
+    /// As [`explore`](Campaign::explore).
+    pub fn mutants(&mut self, models: &[Model]) -> Mutants {
+        mutants::run(self, models)
+    }
+
+    /// What the recorder sees of the workload when nothing crashes.
+    ///
+    /// # Errors
+    /// What is missing here for the recorder, or what fails in the workload.
+    ///
+    /// # Panics
+    /// If a closure is missing.
+    pub fn record(&self) -> Result<Trace, String> {
+        explore::record(self)
     }
 
     /// Runs one case alone, as the replay line of a report names it; for regression tests. A program that was mended may

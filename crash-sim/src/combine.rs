@@ -22,7 +22,7 @@ pub(crate) fn combine(
     let all = units.iter().fold(1u128, |all, unit| all.saturating_mul(unit.steps.len() as u128 + 1));
     let mut kept = vec![0; units.len()];
     if all <= u128::from(eager) {
-        each(canvas, units, 0, &mut kept, &mut see);
+        each(canvas, units, 0, &mut kept, &mut Vec::new(), &mut see);
         return Combined { tried: all as u64, all };
     }
     let mut tried = 0;
@@ -48,30 +48,35 @@ pub(crate) fn draw(canvas: &mut Canvas, units: &[Unit], lost: &[(u16, u16)]) {
     }
 }
 
+/// `undo` has room for the words that are drawn over, so that nothing is allocated here.
 fn each(
     canvas: &mut Canvas,
     units: &[Unit],
     number: usize,
     kept: &mut [u16],
+    undo: &mut Vec<(u32, u64)>,
     see: &mut impl FnMut(&mut Canvas, &[u16]),
 ) {
     let Some(unit) = units.get(number) else {
         see(canvas, kept);
         return;
     };
-    let before = Before::of(canvas, &units[number..=number]);
+    let mark = undo.len();
     kept[number] = 0;
-    each(canvas, units, number + 1, kept, see);
+    each(canvas, units, number + 1, kept, undo, see);
     let mut done = 0;
     for &step in &unit.steps {
         for atom in &unit.atoms[done..usize::from(step)] {
+            undo.push((atom.word, canvas.get(atom.word)));
             canvas.set_masked(atom.word, atom.value, atom.mask);
         }
         done = usize::from(step);
         kept[number] = step;
-        each(canvas, units, number + 1, kept, see);
+        each(canvas, units, number + 1, kept, undo, see);
     }
-    before.restore(canvas);
+    for (word, value) in undo.drain(mark..).rev() {
+        canvas.set(word, value);
+    }
 }
 
 /// The words under some units, as they were.

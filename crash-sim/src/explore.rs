@@ -17,6 +17,7 @@ use crate::combine::{Combined, combine, draw};
 use crate::image::{Canvas, Delta, Seen};
 use crate::lazy::{Loss, Open, Undecided, open_lines};
 use crate::model::{Model, Pending, Unit, step, walk};
+use crate::mutants::{self, Dropped};
 use crate::report::{Failure, Oracle, Report};
 use crate::sim::{Loader, Stage};
 use crate::trace::{Event, Trace};
@@ -24,6 +25,12 @@ use crate::{panics, symbols};
 
 /// Runs a campaign under a model.
 pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
+    if crate::reexec::is_child() {
+        // This program was started once more for something else in the same test.
+        let mut report = Report::new(campaign, model, campaign.domain.unwrap_or(model.domain()));
+        report.skipped = Some("this process was started to be killed, or stepped through".to_owned());
+        return report;
+    }
     if let Some(case) = crate::report::asked_for(&campaign.name, campaign.recorder, model) {
         return replay(campaign, model, &case);
     }
@@ -58,6 +65,54 @@ pub(crate) fn replay<T>(campaign: &Campaign<T>, model: Model, case: &str) -> Rep
         Err(Stop::Fails(why)) => panic!("{}: case {case}: {why}", campaign.name),
     }
     explorer.finish(started)
+}
+
+/// The stream of the workload.
+pub(crate) fn record<T>(campaign: &Campaign<T>) -> Result<Trace, String> {
+    match Explorer::new(campaign, Model::Coherent) {
+        Ok(explorer) => Ok(explorer.workload),
+        Err(report) => Err(report.to_string()),
+    }
+}
+
+/// The events that can be left out of the workload, and of its recoveries, and where each came from. The campaign must be
+/// one that holds.
+pub(crate) fn droppable<T>(
+    campaign: &Campaign<T>,
+    model: Model,
+) -> Result<Vec<(Dropped, Event, String)>, String> {
+    let mut explorer = Explorer::new(campaign, model).map_err(|report| report.to_string())?;
+    let mut found = Vec::new();
+    let workload = explorer.workload.clone();
+    for (number, index) in
+        (0..workload.len()).filter(|&at| mutants::can_be_dropped(&workload.events()[at])).enumerate()
+    {
+        let source = explorer.source_of(&workload, index, &[]);
+        found.push((Dropped::Workload(number), workload.events()[index], source));
+    }
+    // The recovery with the most events that can be left out stands for all.
+    explorer.images_of_workload();
+    let mut longest: (usize, usize) = (0, 0);
+    while let Some(job) = explorer.queue.pop_front().filter(|job| job.depth == 0) {
+        let _ = explorer.recover(&job, false);
+        explorer.undecided = Undecided::default();
+        let count = explorer.trace.events().iter().filter(|event| mutants::can_be_dropped(event)).count();
+        if count > longest.0 {
+            longest = (count, job.node);
+        }
+    }
+    if longest.0 > 0 {
+        let case = explorer.case_of(longest.1);
+        let at = explorer.position(&case.0).map_err(|(Stop::NotThere(why) | Stop::Fails(why))| why)?;
+        let is_end = |event: &Event| matches!(event, Event::Opened { .. });
+        let end = at.trace.events().iter().position(is_end).unwrap_or(at.trace.len());
+        let events = (0..end).filter(|&index| mutants::can_be_dropped(&at.trace.events()[index]));
+        for (number, index) in events.enumerate() {
+            let source = explorer.source_of(&at.trace, index, &case.0);
+            found.push((Dropped::Recovery(number), at.trace.events()[index], source));
+        }
+    }
+    Ok(found)
 }
 
 /// What an image may hold.
@@ -271,8 +326,28 @@ impl<'c, T> Explorer<'c, T> {
         let start = self.start_of_workload();
         self.canvas.load(&Delta::default());
         self.meet(start, None, Crash { point: 0, lost: Box::default(), is_kill: false });
-        self.images_of(&trace, self.campaign.drop_event, &mut Pending::default(), start, &[]);
+        let dropped = match self.campaign.dropped {
+            Some(Dropped::Workload(number)) => dropped_in(&trace, number, trace.len()),
+            _ => None,
+        };
+        self.images_of(&trace, dropped, &mut Pending::default(), start, &[]);
         self.workload = trace;
+    }
+
+    /// The event of the workload that is left out.
+    fn dropped_of_workload(&self) -> Option<usize> {
+        match self.campaign.dropped {
+            Some(Dropped::Workload(number)) => dropped_in(&self.workload, number, self.workload.len()),
+            _ => None,
+        }
+    }
+
+    /// The event of a recovery that is left out.
+    fn dropped_of_recovery(&mut self, trace: &Trace) -> Option<usize> {
+        let Some(Dropped::Recovery(number)) = self.campaign.dropped else { return None };
+        let is_end = |event: &Event| matches!(event, Event::Opened { .. });
+        let end = trace.events().iter().position(is_end).unwrap_or(trace.len());
+        dropped_in(trace, number, end)
     }
 
     fn start_of_workload(&self) -> Start {
@@ -375,7 +450,8 @@ impl<'c, T> Explorer<'c, T> {
                     }
                 }
             }
-            self.images_of(&trace, None, &mut pending, start, &left);
+            let dropped = self.dropped_of_recovery(&trace);
+            self.images_of(&trace, dropped, &mut pending, start, &left);
         }
         self.trace = trace;
     }
@@ -540,7 +616,10 @@ impl<'c, T> Explorer<'c, T> {
         let ran = self.check(&mut subject, job.context);
         if let Ran::Holds(Some(state)) = ran {
             self.trace.replace(opened, Event::Opened { state: Some(state as u32) });
-            if may_resume && state < self.campaign.operation_count {
+            // Where recovery did nothing the workload goes on as it did without a crash.
+            let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
+            let is_recovered = self.trace.events()[..opened].iter().any(is_news);
+            if may_resume && is_recovered && state < self.campaign.operation_count {
                 self.resumed += 1;
                 if let Err(message) = self.operate(&mut subject, state) {
                     return Ran::Fails(Oracle::Resume, message);
@@ -597,7 +676,10 @@ impl<'c, T> Explorer<'c, T> {
         self.report.failures += 1;
         if self.report.failure.is_none() {
             let mut failure = Failure::new(self.campaign, self.model, oracle, job.context.expect, message);
-            self.explain(node, &mut failure);
+            // Of a mutant it is enough to know that it was noticed.
+            if self.campaign.dropped.is_none() {
+                self.explain(node, &mut failure);
+            }
             self.report.failure = Some(Box::new(failure));
         }
     }
@@ -668,7 +750,7 @@ impl<'c, T> Explorer<'c, T> {
     fn position(&mut self, crashes: &[Crash]) -> Result<Position, Stop> {
         let mut at = Position {
             trace: self.workload.clone(),
-            dropped: self.campaign.drop_event,
+            dropped: self.dropped_of_workload(),
             arrived: Delta::default(),
             pending: Pending::default(),
             start: self.start_of_workload(),
@@ -679,9 +761,10 @@ impl<'c, T> Explorer<'c, T> {
                 return Err(Stop::Fails(format!("crash {number} fails already: {message}")));
             }
             let (start, pending) = self.start_behind(&job);
+            let trace = mem::take(&mut self.trace);
             at = Position {
-                trace: mem::take(&mut self.trace),
-                dropped: None,
+                dropped: self.dropped_of_recovery(&trace),
+                trace,
                 arrived: self.canvas.delta(),
                 pending,
                 start,
@@ -909,6 +992,12 @@ struct Position {
     start: Start,
 }
 
+/// The `number`-th event before `end` that can be left out.
+fn dropped_in(trace: &Trace, number: usize, end: usize) -> Option<usize> {
+    let can_be = |&index: &usize| mutants::can_be_dropped(&trace.events()[index]);
+    (0..end).filter(can_be).nth(number)
+}
+
 /// In how many ways some units may have arrived.
 fn combination_count(units: &[Unit]) -> u128 {
     units.iter().fold(1, |count: u128, unit| count.saturating_mul(unit.steps.len() as u128 + 1))
@@ -923,7 +1012,7 @@ fn lost_of(units: &[Unit], kept: &[u16]) -> Box<[(u16, u16)]> {
     units.iter().enumerate().filter_map(lost).collect()
 }
 
-fn event_words(event: &Event) -> String {
+pub(crate) fn event_words(event: &Event) -> String {
     match *event {
         Event::Store { offset, len, is_streaming, .. } => {
             format!("a {}store of {len} bytes at {offset}", if is_streaming { "streaming " } else { "" })

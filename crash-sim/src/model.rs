@@ -112,8 +112,8 @@ impl Unit {
     /// Finds out which of its atoms make a difference to what has surely arrived. Whether any does.
     pub(crate) fn find_steps(&mut self, canvas: &Canvas) -> bool {
         self.steps.clear();
-        // At most 64 words: a list is quicker than a map.
-        let mut words: Vec<(u32, u64)> = Vec::with_capacity(8);
+        // A line has eight words and a sector 64: a list is quicker than a map.
+        let mut words: Vec<(u32, u64)> = Vec::with_capacity(self.atoms.len().min(64));
         for (index, atom) in self.atoms.iter().enumerate() {
             let at = words.iter().position(|&(word, _)| word == atom.word).unwrap_or_else(|| {
                 words.push((atom.word, canvas.get(atom.word)));

@@ -129,7 +129,7 @@ impl Failure {
 }
 
 /// The command that runs the test, or program, again.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let release = if cfg!(debug_assertions) { "" } else { " --release" };
     match (std::env::var("CARGO_PKG_NAME"), std::thread::current().name()) {
@@ -158,9 +158,14 @@ fn key(name: &str, recorder: Recorder, model: Model) -> String {
 
 /// The case of this campaign that the environment asks for.
 pub(crate) fn asked_for(name: &str, recorder: Recorder, model: Model) -> Option<String> {
+    asked_for_key(&key(name, recorder, model))
+}
+
+/// The case that the environment asks for, of what this stands for.
+pub(crate) fn asked_for_key(key: &str) -> Option<String> {
     let asked = std::env::var(REPLAY).ok()?;
     let (campaign, case) = asked.rsplit_once(':')?;
-    (campaign == key(name, recorder, model)).then(|| case.to_owned())
+    (campaign == key).then(|| case.to_owned())
 }
 
 impl Report {

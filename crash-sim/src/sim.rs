@@ -8,10 +8,10 @@
 use std::cell::RefCell;
 use std::mem;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
+use std::sync::{Arc, OnceLock};
 
-use rio::{Buffer, Domain, Medium};
+use rio::{Buffer, Domain, Medium, WriteBack};
 
 use crate::campaign::{BoxError, Recorder};
 use crate::image::Delta;
@@ -566,7 +566,10 @@ impl Sim {
         assert!(offset.checked_add(len).is_some_and(|end| end <= self.len()), "a range to flush is inside");
         // SAFETY: inside the memory, just checked.
         let start = unsafe { self.base.as_ptr().add(offset as usize) };
+        // Asked once: in a virtual machine the question is answered by the host.
+        static BEST: OnceLock<WriteBack> = OnceLock::new();
+        let best = *BEST.get_or_init(WriteBack::best);
         // SAFETY: (1) the range is mapped, just checked. (2) The instruction is the processor's best.
-        unsafe { rio::WriteBack::best().lines(start, len) };
+        unsafe { best.lines(start, len) };
     }
 }

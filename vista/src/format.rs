@@ -122,16 +122,17 @@ pub(crate) fn open_raw<M: Medium>(medium: M) -> Result<Core<M>> {
     let mut core = new_core(space.into_medium(), name, &header)?;
     core.log.sequence = core.space.load_word(core.log.sequence_word);
     core.log.seed = record_seed(core.log.sequence);
-    if core.log.is_ordered && !planted!(OpenWithoutFlush) {
-        // Whoever was killed may have stored these words and not flushed them. What they say is built upon from here on.
-        let meta = core.heap.meta;
-        core.space.medium().flush(SEGMENT_OFFSET, size_of::<SegmentHeader>() as u64);
-        core.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
-        core.space.medium().flush(meta.start(), meta.end() - meta.start());
-        core.space.medium().fence(); // Orders: what is found, then everything that follows from it.
-    }
     check_reserved(&core)?;
     load_zones(&mut core)?;
+    if core.log.is_ordered && !planted!(OpenWithoutFlush) {
+        // Whoever was killed may have stored these words and not flushed them. What they say is built upon from here on.
+        let (heap_page, zones) = (core.heap.meta.start() + PAGE_LEN, core.heap.zone_entry(0));
+        core.space.medium().flush(SEGMENT_OFFSET, size_of::<SegmentHeader>() as u64);
+        core.space.medium().flush(LOG_OFFSET, LOG_RECORDS);
+        core.space.medium().flush(heap_page, offset_of!(HeapPage, reserved) as u64);
+        core.space.medium().flush(zones.offset(), zones.len() * core.heap.zones.len() as u64);
+        core.space.medium().fence(); // Orders: what is found, then everything that follows from it.
+    }
     guard(&mut core, &header)?;
     for zone in 0..core.heap.zones.len() {
         core.guard_zone(zone)?;
@@ -147,7 +148,7 @@ fn check_reserved<M: Medium>(core: &Core<M>) -> Result<()> {
     for (start, end) in [(header_end, SEGMENT_OFFSET + PAGE_LEN), (heap_reserved, heap_page + PAGE_LEN)] {
         let window = Window::new(&core.space, start, end).expect("the geometry was checked");
         let bytes = core.space.read(window.place(start, end - start).expect("a window holds its own bytes"));
-        if let Some(at) = bytes.iter().position(|&byte: &u8| byte != 0) {
+        if let Some(at) = first_nonzero(bytes) {
             return Err(core.damaged(start + at as u64, "reserved byte", bytes[at].into(), "zero"));
         }
     }
@@ -166,6 +167,16 @@ fn check_reserved<M: Medium>(core: &Core<M>) -> Result<()> {
     Ok(())
 }
 
+/// Index of the first byte that is not zero. Looks at whole words first, since nearly always there is none.
+fn first_nonzero(bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let is_zero = words.iter().fold(0, |any, word| any | u64::from_le_bytes(*word)) == 0;
+    if is_zero && rest.iter().all(|&byte| byte == 0) {
+        return None;
+    }
+    bytes.iter().position(|&byte| byte != 0)
+}
+
 /// The root, if it is an `R`.
 pub(crate) fn root_place<R: Persistent, M: Medium>(core: &Core<M>) -> Result<Place<R>> {
     let page = root_page(core)?;
@@ -174,7 +185,7 @@ pub(crate) fn root_place<R: Persistent, M: Medium>(core: &Core<M>) -> Result<Pla
         return Err(Error::RootMismatch {
             segment: core.name.clone(),
             offset: core.heap.meta.start() + offset_of!(RootPage, text) as u64,
-            found: root_text(&page).into(),
+            found: root_text(page).into(),
             found_fingerprint: page.fingerprint,
             expected: layout.text.into(),
             expected_fingerprint: layout.fingerprint,
@@ -188,11 +199,11 @@ pub(crate) fn root_place<R: Persistent, M: Medium>(core: &Core<M>) -> Result<Pla
 }
 
 /// The page that describes the root, its check done.
-pub(crate) fn root_page<M: Medium>(core: &Core<M>) -> Result<RootPage> {
+pub(crate) fn root_page<M: Medium>(core: &Core<M>) -> Result<&RootPage> {
     let start = core.heap.meta.start();
     let place: Place<RootPage> = core.heap.meta.place(start, 1).expect("the root page lies in the metadata");
-    let page = core.space.load(place);
-    let crc = root_crc(&page);
+    let [page] = core.space.read_inside(place) else { unreachable!("a place of one page") };
+    let crc = root_crc(page);
     if page.crc != crc {
         let offset = start + offset_of!(RootPage, crc) as u64;
         return Err(core.damaged(offset, "root: checksum", page.crc.into(), &format!("{crc:#x}")));
@@ -211,7 +222,12 @@ pub(crate) fn root_text(page: &RootPage) -> String {
 }
 
 fn root_crc(page: &RootPage) -> u32 {
-    crc32fast::hash(bytemuck::bytes_of(&RootPage { crc: 0, ..*page }))
+    let (before, rest) = bytemuck::bytes_of(page).split_at(offset_of!(RootPage, crc));
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(before);
+    hasher.update(&[0; size_of::<u32>()]); // The checksum itself.
+    hasher.update(&rest[size_of::<u32>()..]);
+    hasher.finalize()
 }
 
 fn store_root<M: Medium>(core: &mut Core<M>, root: Place<u8>, layout: &Layout) {

@@ -1,45 +1,47 @@
-//! The command of the campaigns.
-use crash_sim::Model;
-use rio::Domain;
-fn main() {
-    let only = std::env::args().nth(1);
-    let lazy = std::env::args().nth(2).is_some();
-    for scenario in campaigns::scenarios::all() {
-        if only.as_ref().is_some_and(|only| !scenario.name.starts_with(only.as_str())) {
-            continue;
-        }
-        for (model, domain) in campaigns::PAIRS {
-            if domain == Domain::Eadr {
-                continue;
-            }
-            if lazy && model != Model::Adr {
-                continue;
-            }
-            let mut c = campaigns::campaign(&scenario, domain).images_max(300_000);
-            if lazy {
-                c = c.lazy()
-            }
-            if std::env::var("M").is_ok() {
-                c = c.recorder(crash_sim::Recorder::Machine)
-            }
-            let report = c.explore(model);
-            println!(
-                "{:26} {:8} {:10} events {:6} images {:7} {:?} uncovered {} left {} {:.0?} {:.2} us each",
-                report.name,
-                report.model.to_string(),
-                domain.to_string(),
-                report.events,
-                report.images,
-                report.levels,
-                report.uncovered,
-                report.left,
-                report.duration,
-                report.duration.as_secs_f64() * 1e6 / report.recoveries as f64
-            );
-            if !report.is_ok() {
-                println!("{report}");
-            }
-        }
-    }
-    let _ = Model::Adr;
+//! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `speed`. Start at [`main`].
+
+mod kill; // real processes, thousands of times
+mod mutants; // each event left out
+mod plants; // each deliberate mistake looked for
+mod run; // everything
+mod speed; // figures
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Crash campaigns over vista.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Crashes every scenario everywhere: all models and domains, seen by the seam and by the machine.
+    Run(run::Arguments),
+    /// Builds vista with its deliberate mistakes, and prints which tool finds which.
+    Plants(plants::Arguments),
+    /// Looks for one plant; in a build that has them.
+    #[command(hide = true)]
+    Plant(plants::One),
+    /// Leaves out each store, write-back and fence in turn, and prints those that nobody misses.
+    Mutants(mutants::Arguments),
+    /// Kills real processes.
+    Kill(kill::Arguments),
+    /// Measures how quick all of this is.
+    Speed,
+}
+
+fn main() -> ExitCode {
+    let is_ok = match Arguments::parse().command {
+        Command::Run(arguments) => run::main(&arguments),
+        Command::Plants(arguments) => plants::main(&arguments),
+        Command::Plant(one) => plants::one(&one),
+        Command::Mutants(arguments) => mutants::main(&arguments),
+        Command::Kill(arguments) => kill::main(&arguments),
+        Command::Speed => speed::main(),
+    };
+    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,0 +1,366 @@
+//! Each deliberate mistake of vista, looked for by each tool.
+//!
+//! The mistakes are compiled in by `--cfg vista_planted` alone. [`main`] builds this program so, aside, and runs it once
+//! for each plant, since a plant is chosen for a whole process and may well end it; [`one`] is what runs there.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only plants whose name begins so.
+    #[arg(default_value = "")]
+    only: String,
+    /// Distinct images per scenario at most.
+    #[arg(long, default_value_t = 5000)]
+    images: usize,
+    /// Seconds for one plant.
+    #[arg(long, default_value_t = 180)]
+    seconds: u64,
+    /// Prints the table as Markdown.
+    #[arg(long)]
+    markdown: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct One {
+    name: String,
+    #[arg(long, default_value_t = 5000)]
+    images: usize,
+    /// Only kills processes, in this scenario.
+    #[arg(long)]
+    kill: Option<String>,
+}
+
+/// What one tool found of a plant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Finding {
+    tool: String,
+    /// The scenario in which it was found; none if it was not.
+    scenario: Option<String>,
+    /// Crashes of the case.
+    crashes: usize,
+    /// Recoveries until then, or in all.
+    recoveries: u64,
+    seconds: f64,
+    /// What did not hold.
+    oracle: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    name: String,
+    what: String,
+    findings: Vec<Finding>,
+}
+
+/// Whether each plant was found by a tool at least.
+pub(crate) fn main(arguments: &Arguments) -> bool {
+    let program = match build() {
+        Ok(program) => program,
+        Err(error) => {
+            eprintln!("{error}");
+            return false;
+        }
+    };
+    let listed = Command::new(&program).args(["plant", "list"]).output().expect("the planted program runs");
+    let names = String::from_utf8(listed.stdout).expect("names are text");
+    let names: Vec<&str> = names.lines().filter(|name| name.starts_with(&arguments.only)).collect();
+    let bar = ProgressBar::new(names.len() as u64);
+    let style = "{elapsed_precise} {bar:30} {pos} of {len} plants, {eta} left; {msg}";
+    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(name) = names.get(index) else { return };
+                    let found = look_for(&program, name, arguments);
+                    bar.set_message((*name).to_owned());
+                    bar.inc(1);
+                    results.lock().expect("nobody panics with it").push((index, found));
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut results = results.into_inner().expect("nobody panics with it");
+    results.sort_by_key(|&(index, _)| index);
+    let results: Vec<Found> = results.into_iter().map(|(_, found)| found).collect();
+    print(&results, arguments.markdown)
+}
+
+/// Builds this program with the plants, beside the other builds.
+fn build() -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the workspace is above")?;
+    let target = root.join("target").join("planted");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "--release", "--package", "campaigns", "--target-dir"])
+        .arg(&target)
+        .env("RUSTFLAGS", "--cfg vista_planted")
+        .status()
+        .map_err(|error| format!("cargo does not start: {error}"))?;
+    if status.success() {
+        Ok(target.join("release").join("campaigns"))
+    } else {
+        Err("the planted build failed".to_owned())
+    }
+}
+
+/// Runs one plant in a process of its own, which may die of it.
+fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
+    let mut child = Command::new(program)
+        .args(["plant", name, "--images", &arguments.images.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the planted program starts");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stdout.read_to_string(&mut text);
+        text
+    });
+    let until = Instant::now() + Duration::from_secs(arguments.seconds);
+    let mut end = None;
+    while end.is_none() {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => end = Some(None),
+            Ok(Some(status)) => end = Some(Some(format!("the process died: {status}"))),
+            _ if Instant::now() > until => {
+                let _ = child.kill();
+                let _ = child.wait();
+                end = Some(Some(format!("not done after {} s", arguments.seconds)));
+            }
+            _ => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    let text = reader.join().unwrap_or_default();
+    let mut lines = text.lines();
+    let what = lines.next().unwrap_or_default().to_owned();
+    let mut findings: Vec<Finding> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if let Some(Some(why)) = end {
+        findings.push(Finding {
+            tool: "process".to_owned(),
+            scenario: Some(why),
+            crashes: 0,
+            recoveries: 0,
+            seconds: 0.0,
+            oracle: String::new(),
+        });
+    }
+    Found { name: name.to_owned(), what, findings }
+}
+
+const TOOLS: [&str; 7] =
+    ["coherent", "coherent, ordered", "ADR", "ADR, resumed", "ADR, killed first", "machine", "kill"];
+
+fn print(results: &[Found], is_markdown: bool) -> bool {
+    let cell = |found: &Found, tool: &str| {
+        let finding = found.findings.iter().find(|finding| finding.tool == tool);
+        match finding {
+            Some(Finding { scenario: Some(_), crashes, recoveries, seconds, .. }) if tool == "kill" => {
+                let _ = crashes;
+                format!("{recoveries}, {seconds:.1} s")
+            }
+            Some(Finding { scenario: Some(_), crashes, recoveries, seconds, .. }) => {
+                format!("{recoveries} ({crashes}), {:.0} ms", seconds * 1e3)
+            }
+            Some(_) => "-".to_owned(),
+            None => "".to_owned(),
+        }
+    };
+    if is_markdown {
+        println!("| plant | {} |", TOOLS.join(" | "));
+        println!("|---|{}", "---|".repeat(TOOLS.len()));
+    } else {
+        println!("{:28} {}", "plant", TOOLS.map(|tool| format!("{tool:>20}")).join(" "));
+    }
+    let mut missed = Vec::new();
+    for found in results {
+        let cells = TOOLS.map(|tool| cell(found, tool));
+        if is_markdown {
+            println!("| {} | {} |", found.name, cells.join(" | "));
+        } else {
+            println!("{:28} {}", found.name, cells.map(|cell| format!("{cell:>20}")).join(" "));
+        }
+        let ended = found.findings.iter().find(|finding| finding.tool == "process");
+        if let Some(Finding { scenario: Some(why), .. }) = ended {
+            println!("{:28} {why}", "");
+        }
+        if !found.findings.iter().any(|finding| finding.scenario.is_some()) {
+            missed.push(found);
+        }
+    }
+    println!(
+        "\n{} of {} plants are found. A cell: recoveries until then (crashes of the case), time; - if not found.",
+        results.len() - missed.len(),
+        results.len()
+    );
+    for found in &missed {
+        println!("not found: {}: {}", found.name, found.what);
+    }
+    missed.is_empty()
+}
+
+/// Looks for one plant with all tools, and prints a line for each as it ends.
+#[cfg(not(vista_planted))]
+pub(crate) fn one(one: &One) -> bool {
+    let One { name, images, kill } = one;
+    eprintln!("{name} ({images} images, {kill:?}): this build has no plants; `campaigns plants` makes one");
+    false
+}
+
+/// Looks for one plant with all tools, and prints a line for each as it ends.
+#[cfg(vista_planted)]
+pub(crate) fn one(one: &One) -> bool {
+    use vista::plant::PLANTS;
+    if one.name == "list" {
+        PLANTS.iter().for_each(|(_, name, _)| println!("{name}"));
+        return true;
+    }
+    let plant = PLANTS.iter().find(|(_, name, _)| *name == one.name);
+    let Some(&(_, name, what)) = plant else {
+        eprintln!("there is no plant `{}`", one.name);
+        return false;
+    };
+    match &one.kill {
+        Some(scenario) => look::kill_in(scenario, name),
+        None => {
+            println!("{}", what.replace('\n', " "));
+            look::tools(name, one.images);
+        }
+    }
+    true
+}
+
+#[cfg(vista_planted)]
+mod look {
+    use std::time::Instant;
+
+    use campaigns::campaign;
+    use campaigns::scenarios::{self, Scenario, Subject};
+    use crash_sim::{Campaign, KillOptions, Model, Oracle, Recorder};
+    use rio::Domain;
+
+    use super::{Finding, TOOLS};
+
+    /// How a tool runs a scenario.
+    type Tool = fn(Campaign<Subject>) -> Campaign<Subject>;
+
+    const EXPLORING: [(&str, Model, Domain, Tool); 5] = [
+        (TOOLS[0], Model::Coherent, Domain::PageCache, |campaign| campaign),
+        (TOOLS[1], Model::Coherent, Domain::Adr, |campaign| campaign),
+        (TOOLS[2], Model::Adr, Domain::Adr, |campaign| campaign),
+        (TOOLS[3], Model::Adr, Domain::Adr, |campaign| campaign.resume(100)),
+        (TOOLS[4], Model::Adr, Domain::Adr, |campaign| campaign.kill_before_power_cut().resume(100)),
+    ];
+
+    /// A campaign over a scenario that runs right without the plant: what a segment should hold is found first.
+    fn planted(scenario: &Scenario, domain: Domain, name: &'static str) -> Campaign<Subject> {
+        vista::plant::set(None);
+        let campaign = campaign(scenario, domain).lazy();
+        vista::plant::set(Some(name));
+        if scenario.name == "nothing" { campaign.crash_creation() } else { campaign }
+    }
+
+    pub(super) fn tools(name: &'static str, images: usize) {
+        let is_wanted = |scenario: &Scenario| {
+            !scenario.name.starts_with("blocks-of-")
+                || ["blocks-of-16", "blocks-of-2048", "blocks-of-8192"].contains(&scenario.name.as_str())
+        };
+        let scenarios: Vec<Scenario> = scenarios::all().into_iter().filter(is_wanted).collect();
+        let mut first = None;
+        for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
+            let (finding, at) = explore(tool, &scenarios, |scenario| {
+                make(planted(scenario, domain, name)).images_max(images).explore(model)
+            });
+            say(&finding);
+            if let Some(at) = at {
+                first = first.or(Some((index, at)));
+            }
+        }
+        let Some((tool, scenario)) = first else { return };
+        let (_, model, domain, make) = EXPLORING[tool];
+        let just = &scenarios[scenario..=scenario];
+        let (finding, _) = explore(TOOLS[5], just, |scenario| {
+            make(planted(scenario, domain, name))
+                .recorder(Recorder::Machine)
+                .images_max(images)
+                .explore(model)
+        });
+        say(&finding);
+        say(&kill(&scenarios[scenario], name));
+    }
+
+    fn say(finding: &Finding) {
+        println!("{}", serde_json::to_string(finding).expect("plain data"));
+    }
+
+    /// Runs scenario after scenario until one fails by a crash.
+    fn explore(
+        tool: &str,
+        scenarios: &[Scenario],
+        run: impl Fn(&Scenario) -> crash_sim::Report,
+    ) -> (Finding, Option<usize>) {
+        let started = Instant::now();
+        let mut recoveries = 0;
+        for (index, scenario) in scenarios.iter().enumerate() {
+            let report = run(scenario);
+            recoveries += report.recoveries;
+            let Some(failure) = report.failure.filter(|failure| failure.oracle != Oracle::Workload) else {
+                continue;
+            };
+            let finding = Finding {
+                tool: tool.to_owned(),
+                scenario: Some(scenario.name.clone()),
+                crashes: failure.case.split('/').count(),
+                recoveries,
+                seconds: started.elapsed().as_secs_f64(),
+                oracle: failure.oracle.to_string(),
+            };
+            return (finding, Some(index));
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let (tool, oracle) = (tool.to_owned(), String::new());
+        (Finding { tool, scenario: None, crashes: 0, recoveries, seconds, oracle }, None)
+    }
+
+    /// What the processes come to that are killed.
+    pub(super) fn kill_in(scenario: &str, name: &'static str) {
+        let scenarios = scenarios::all();
+        if let Some(scenario) = scenarios.iter().find(|one| one.name == scenario) {
+            say(&kill(scenario, name));
+        }
+    }
+
+    /// Kills a real process some times.
+    fn kill(scenario: &Scenario, name: &'static str) -> Finding {
+        let started = Instant::now();
+        let program = std::env::args().next().expect("a program has a name");
+        let command = [&program, "plant", name, "--kill", &scenario.name].map(str::to_owned);
+        let options = KillOptions::new().rounds(60).command(command.to_vec());
+        let report = planted(scenario, Domain::PageCache, name).kill(&options);
+        let scenario = (!report.failures.is_empty()).then(|| scenario.name.clone());
+        Finding {
+            tool: TOOLS[6].to_owned(),
+            scenario,
+            crashes: 0,
+            recoveries: report.rounds as u64,
+            seconds: started.elapsed().as_secs_f64(),
+            oracle: String::new(),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The mutation score: each store, write-back and fence left out in turn. What no model notices is needless work, or
+//! a blind spot. Start at [`Mutants`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::campaign::Campaign;
+use crate::explore;
+use crate::model::Model;
+use crate::trace::Event;
+
+/// An event that is left out, counted among the stores, write-backs and fences. The program does not notice: the store is
+/// in the cache and never arrives, the write-back and the fence do not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// The one of this number in the workload.
+    Workload(usize),
+    /// The one of this number in each recovery.
+    Recovery(usize),
+}
+
+/// Whether an event counts.
+pub(crate) fn can_be_dropped(event: &Event) -> bool {
+    matches!(event, Event::Store { .. } | Event::Flush { .. } | Event::Fence)
+}
+
+/// What became of all that were left out.
+#[derive(Clone, Debug)]
+pub struct Mutants {
+    /// Name of the campaign.
+    pub name: String,
+    /// Each event left out, in order.
+    pub mutants: Vec<Mutant>,
+    /// Time it took.
+    pub duration: Duration,
+}
+
+/// One event left out.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    /// Which one.
+    pub dropped: Dropped,
+    /// What it is.
+    pub event: Event,
+    /// Where it comes from: the innermost frames of the program under test.
+    pub source: String,
+    /// The first model that noticed, and after how many images.
+    pub noticed: Option<(Model, usize)>,
+    /// Whether a campaign without it ended before all images were recovered.
+    pub is_cut_short: bool,
+}
+
+pub(crate) fn run<T>(campaign: &mut Campaign<T>, models: &[Model]) -> Mutants {
+    let started = Instant::now();
+    campaign.without(None);
+    // The model with the most events to leave out: in an ordered domain the same code writes back and fences.
+    let list = explore::droppable(campaign, models[0]).unwrap_or_else(|error| panic!("{error}"));
+    let mut mutants = Vec::new();
+    for (dropped, event, source) in list {
+        campaign.without(Some(dropped));
+        let mut mutant = Mutant { dropped, event, source, noticed: None, is_cut_short: false };
+        for &model in models {
+            let report = campaign.explore(model);
+            mutant.is_cut_short |= report.failure.is_none() && !report.is_complete();
+            if report.failure.is_some() {
+                mutant.noticed = Some((model, report.recoveries as usize));
+                break;
+            }
+        }
+        mutants.push(mutant);
+    }
+    campaign.without(None);
+    Mutants { name: campaign.name.clone(), mutants, duration: started.elapsed() }
+}
+
+impl Mutants {
+    /// Those that no model noticed.
+    pub fn unnoticed(&self) -> impl Iterator<Item = &Mutant> {
+        self.mutants.iter().filter(|mutant| mutant.noticed.is_none())
+    }
+
+    /// How many were noticed, of how many.
+    pub fn score(&self) -> (usize, usize) {
+        (self.mutants.len() - self.unnoticed().count(), self.mutants.len())
+    }
+}
+
+impl fmt::Display for Mutants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (noticed, all) = self.score();
+        let seconds = self.duration.as_secs_f64();
+        write!(f, "crash-sim: {}: {noticed} of {all} events are needed, found in {seconds:.1} s", self.name)?;
+        let mut groups: BTreeMap<(&str, &str), Vec<&Mutant>> = BTreeMap::new();
+        for mutant in self.unnoticed() {
+            let of = match mutant.dropped {
+                Dropped::Workload(_) => "workload",
+                Dropped::Recovery(_) => "recovery",
+            };
+            groups.entry((of, &mutant.source)).or_default().push(mutant);
+        }
+        for ((of, source), mutants) in groups {
+            let first = explore::event_words(&mutants[0].event);
+            let cut =
+                if mutants.iter().any(|mutant| mutant.is_cut_short) { ", as far as was looked" } else { "" };
+            let more =
+                if mutants.len() > 1 { format!(" and {} like it", mutants.len() - 1) } else { String::new() };
+            write!(f, "\n  not noticed{cut}: {first}{more}, in the {of}{source}")?;
+        }
+        Ok(())
+    }
+}
