@@ -353,10 +353,11 @@ impl<T> Campaign<T> {
         explore::record(self)
     }
 
-    /// Runs one case alone, as the replay line of a report names it; for regression tests.
+    /// Runs one case alone, as the replay line of a report names it; for regression tests. A program that was mended may
+    /// not come to that crash any more; then the report says that it was [skipped](Report::skipped), and why.
     ///
     /// # Panics
-    /// If a closure is missing, or the case is not well-formed.
+    /// If a closure is missing, the case is not well-formed, or fails before its last crash.
     pub fn replay(&self, model: Model, case: &str) -> Report {
         explore::replay(self, model, case)
     }

@@ -58,8 +58,11 @@ pub(crate) fn replay<T>(campaign: &Campaign<T>, model: Model, case: &str) -> Rep
         Ok(explorer) => explorer,
         Err(report) => return *report,
     };
-    if let Err(why) = explorer.follow(&case) {
-        panic!("{}: case {case}: {why}", campaign.name);
+    match explorer.follow(&case) {
+        Ok(()) => {}
+        // What was mended since may do less, or persist it earlier.
+        Err(Stop::NotThere(why)) => explorer.report.skipped = Some(format!("case {case}: {why}")),
+        Err(Stop::Fails(why)) => panic!("{}: case {case}: {why}", campaign.name),
     }
     explorer.finish(started)
 }
@@ -100,7 +103,7 @@ pub(crate) fn droppable<T>(
     }
     if longest.0 > 0 {
         let case = explorer.case_of(longest.1);
-        let at = explorer.position(&case.0)?;
+        let at = explorer.position(&case.0).map_err(|(Stop::NotThere(why) | Stop::Fails(why))| why)?;
         let is_end = |event: &Event| matches!(event, Event::Opened { .. });
         let end = at.trace.events().iter().position(is_end).unwrap_or(at.trace.len());
         let events = (0..end).filter(|&index| mutants::can_be_dropped(&at.trace.events()[index]));
@@ -158,6 +161,14 @@ enum Ran {
     /// It holds, and is this state if that could be told.
     Holds(Option<usize>),
     Fails(Oracle, String),
+}
+
+/// Why a case could not be followed to its end.
+enum Stop {
+    /// The program does not come to where it was to crash, or does not leave there what was to be lost.
+    NotThere(String),
+    /// A crash before the last one fails already.
+    Fails(String),
 }
 
 struct Explorer<'c, T> {
@@ -736,7 +747,7 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// Follows a case up to the stream in which its next crash falls.
-    fn position(&mut self, crashes: &[Crash]) -> Result<Position, String> {
+    fn position(&mut self, crashes: &[Crash]) -> Result<Position, Stop> {
         let mut at = Position {
             trace: self.workload.clone(),
             dropped: self.dropped_of_workload(),
@@ -745,14 +756,9 @@ impl<'c, T> Explorer<'c, T> {
             start: self.start_of_workload(),
         };
         for (number, crash) in crashes.iter().enumerate() {
-            let units = self.units_at(&mut at, crash.point as usize).ok_or_else(|| {
-                format!("crash {number} is at {} of {} events", crash.point, at.trace.len())
-            })?;
-            let job = self
-                .image_at(&at, &units, crash)
-                .ok_or_else(|| format!("crash {number} loses what is not under way there"))?;
+            let job = self.job_at(&mut at, number, crash)?;
             if let Ran::Fails(_, message) = self.recover(&job, true) {
-                return Err(format!("crash {number} fails already: {message}"));
+                return Err(Stop::Fails(format!("crash {number} fails already: {message}")));
             }
             let (start, pending) = self.start_behind(&job);
             let trace = mem::take(&mut self.trace);
@@ -765,6 +771,15 @@ impl<'c, T> Explorer<'c, T> {
             };
         }
         Ok(at)
+    }
+
+    /// The image of a crash of a case.
+    fn job_at(&mut self, at: &mut Position, number: usize, crash: &Crash) -> Result<Job, Stop> {
+        let units = self.units_at(at, crash.point as usize).ok_or_else(|| {
+            Stop::NotThere(format!("crash {number} is at {} of {} events", crash.point, at.trace.len()))
+        })?;
+        self.image_at(at, &units, crash)
+            .ok_or_else(|| Stop::NotThere(format!("crash {number} loses what is not under way there")))
     }
 
     /// The units at a point of a stream; the canvas is what has surely arrived then, and `at` knows what is under way.
@@ -810,15 +825,10 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// Runs one case.
-    fn follow(&mut self, case: &Case) -> Result<(), String> {
+    fn follow(&mut self, case: &Case) -> Result<(), Stop> {
         let Some((last, before)) = case.0.split_last() else { return Ok(()) };
         let mut at = self.position(before)?;
-        let point = last.point as usize;
-        let units = self
-            .units_at(&mut at, point)
-            .ok_or_else(|| format!("the last of {} events comes before", at.trace.len()))?;
-        let job =
-            self.image_at(&at, &units, last).ok_or("the last crash loses what is not under way there")?;
+        let job = self.job_at(&mut at, before.len(), last)?;
         self.report.images = 1;
         if let Ran::Fails(oracle, message) = self.recover(&job, true) {
             self.report.failures = 1;

@@ -86,7 +86,7 @@ pub(crate) struct Unit {
     /// In the order of the program.
     pub(crate) atoms: Vec<Atom>,
     /// How many of them are on their way.
-    flushed: usize,
+    pub(crate) flushed: usize,
     /// The numbers of atoms, from 1 on, whose arrival makes a difference. Set at each crash point.
     pub(crate) steps: Vec<u16>,
 }

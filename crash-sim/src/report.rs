@@ -137,11 +137,19 @@ pub(crate) fn command() -> String {
             format!("cargo test{release} -p {package} {test} -- --exact --nocapture")
         }
         (Ok(package), _) if !arguments.is_empty() => {
-            format!("cargo run{release} -p {package} -- {}", arguments.join(" "))
+            format!("cargo run{release} -p {package}{} -- {}", example(), arguments.join(" "))
         }
-        (Ok(package), _) => format!("cargo run{release} -p {package}"),
+        (Ok(package), _) => format!("cargo run{release} -p {package}{}", example()),
         _ => std::env::args().collect::<Vec<_>>().join(" "),
     }
+}
+
+/// What tells cargo of this program, if it is an example.
+fn example() -> String {
+    let program = std::env::current_exe().unwrap_or_default();
+    let is_example = program.parent().is_some_and(|dir| dir.ends_with("examples"));
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    if is_example { format!(" --example {name}") } else { String::new() }
 }
 
 fn key(name: &str, recorder: Recorder, model: Model) -> String {

@@ -409,6 +409,7 @@ impl Sim {
     ///
     /// # Panics
     /// If the offset is not a multiple of 8 inside the medium.
+    #[inline(always)]
     pub fn load(&self, offset: u64) -> u64 {
         let at = self.checked(offset);
         self.loaded(offset, 8);
@@ -420,6 +421,7 @@ impl Sim {
     ///
     /// # Panics
     /// As [`load`](Sim::load).
+    #[inline(always)] // So that the machine's instruction belongs to a line of the caller.
     pub fn store(&mut self, offset: u64, word: u64) {
         let at = self.checked(offset);
         // SAFETY: inside and aligned, just checked; `&mut self` is alone.
@@ -428,6 +430,7 @@ impl Sim {
     }
 
     /// Flushes and fences: what was stored to these bytes is durable on return.
+    #[inline(always)]
     pub fn persist(&self, offset: u64, len: u64) {
         self.flush(offset, len);
         self.fence(); // Orders: the bytes, then whatever the caller does next.

@@ -138,7 +138,7 @@ impl<M: Medium> Inspector<M> {
             offset: page.root_offset,
             len: page.root_len,
             fingerprint: page.fingerprint,
-            layout: format::root_text(&page),
+            layout: format::root_text(page),
         })
     }
 

@@ -67,7 +67,7 @@ fn digest(subject: &Subject) -> Result<u64, BoxError> {
     }
     let mut digest = 0x9E37_79B9_7F4A_7C15_u64;
     let mut add = |word: u64| {
-        let product = u128::from(digest ^ word) * 0xD1B5_4A32_D192_ED03_D1B5_4A32_D192_ED03_u128;
+        let product = u128::from(digest ^ word).wrapping_mul(0xD1B5_4A32_D192_ED03_D1B5_4A32_D192_ED03);
         digest = product as u64 ^ (product >> 64) as u64 ^ word.rotate_left(23);
     };
     for block in subject.blocks()? {

@@ -98,13 +98,18 @@ pub fn all() -> Vec<Scenario> {
         ranges_lent_together(),
         writes_that_wait_for_a_fence(),
         savepoints(),
+        a_batch_in_the_place_of_what_was_rolled_back(),
+        a_number_in_use_again(),
         aborts(),
         allocations(),
         frees(),
+        frees_between_others(),
         frees_and_allocations_in_their_place(),
         transactions_longer_than_their_log(),
+        a_log_does_not_grow_into_what_was_freed(),
         growth(),
         growth_in_a_transaction(),
+        allocations_where_it_has_grown(),
         panic_in_a_transaction(),
         empty_and_reading(),
     ];
@@ -316,6 +321,46 @@ fn savepoints() -> Scenario {
     )
 }
 
+/// Records that a rollback left, and that log one word again and again, must not show through a torn batch in their place.
+fn a_batch_in_the_place_of_what_was_rolled_back() -> Scenario {
+    scenario(
+        "batch-after-rollback",
+        &[|s| {
+            commit(s, |tx| {
+                let savepoint = tx.savepoint()?;
+                for _ in 0..4 {
+                    *tx.get_mut(word(tx, 0))? += 1;
+                }
+                tx.rollback_to(&savepoint)?;
+                tx.set_ranges([1, 2, 3, 5].map(|index| (word(tx, index).offset(), 8)))?;
+                *tx.get_mut(word(tx, 1))? = 57;
+                Ok(())
+            })
+        }],
+    )
+}
+
+/// A transaction that a crash tears leaves its number to the next one, whose records stand where its own did: crashed
+/// again behind a recovery, it must not take the one's for the other's.
+fn a_number_in_use_again() -> Scenario {
+    fn set(segment: &mut Subject, words: &[u64], value: u64) {
+        commit(segment, |tx| {
+            let root = tx.root_ptr().offset();
+            tx.set_ranges(words.iter().map(|index| (root + 8 * index, 8)))?;
+            words.iter().try_for_each(|&index| tx.write(word(tx, index), value))
+        });
+    }
+    scenario(
+        "number-in-use-again",
+        &[
+            |s| commit(s, |tx| Ok(assert_eq!(tx.root().words[7], 4))),
+            |s| set(s, &[1, 2, 3, 4], 2),
+            |s| set(s, &[4], 3),
+            |s| set(s, &[1, 2, 3, 5], 4),
+        ],
+    )
+}
+
 fn aborts() -> Scenario {
     scenario(
         "aborts",
@@ -368,6 +413,29 @@ fn frees() -> Scenario {
                     let root = *tx.root();
                     tx.free(root.spare[2])?;
                     tx.free(root.small)
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.root().large;
+                    tx.free_slice(large)
+                })
+            },
+        ],
+    )
+}
+
+/// A run that is freed between others, whose last page then tells of it.
+fn frees_between_others() -> Scenario {
+    scenario(
+        "frees-between-others",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.alloc_slice(&[74u8; 2 * PAGE_LEN as usize])?;
+                    tx.alloc_slice(&[74u8; PAGE_LEN as usize])?;
+                    tx.root_mut()?.large = large;
+                    Ok(())
                 })
             },
             |s| {
@@ -443,6 +511,36 @@ fn transactions_longer_than_their_log() -> Scenario {
     )
 }
 
+/// A log that wants to grow where nothing is free but what its own transaction has freed.
+fn a_log_does_not_grow_into_what_was_freed() -> Scenario {
+    scenario(
+        "log-over-freed",
+        &[
+            |s| {
+                commit(s, |tx| {
+                    let last = tx.alloc_slice(&[75u8; 3 * PAGE_LEN as usize])?;
+                    while tx.alloc_slice(&[76u8; PAGE_LEN as usize]).is_ok() {}
+                    tx.root_mut()?.large = last;
+                    Ok(())
+                })
+            },
+            |s| {
+                commit(s, |tx| {
+                    let large = tx.root().large;
+                    tx.free_slice(large)?;
+                    let spare = tx.root().spare[0];
+                    for _ in 0..50 {
+                        if tx.savepoint().and_then(|_| Ok(tx.get_mut(spare)?[0] += 1)).is_err() {
+                            break;
+                        }
+                    }
+                    Ok(())
+                })
+            },
+        ],
+    )
+}
+
 /// Room is added between transactions, and used.
 fn growth() -> Scenario {
     let steps: [Step; 2] = [
@@ -471,6 +569,21 @@ fn growth_in_a_transaction() -> Scenario {
         })
     };
     scenario("growth-in-a-transaction", &[step]).growing(pages(100))
+}
+
+/// A growth, and a block that fits nowhere else: what a killed process has grown counts for the next one.
+fn allocations_where_it_has_grown() -> Scenario {
+    let steps: [Step; 2] = [
+        |s| s.grow(1).unwrap(),
+        |s| {
+            commit(s, |tx| {
+                let large = tx.alloc_slice(&[110u8; 8 * PAGE_LEN as usize])?;
+                tx.root_mut()?.large = large;
+                Ok(())
+            })
+        },
+    ];
+    scenario("allocations-where-it-has-grown", &steps).growing(pages(70))
 }
 
 /// Transactions of any operations in a segment with little room: steps of the heap that fail, or are done again because

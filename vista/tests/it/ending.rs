@@ -314,3 +314,22 @@ fn a_rollback_that_fails_poisons_the_segment() {
         }
     }
 }
+
+/// Records that a power cut left torn must not be taken for those of a later transaction of the same number. The number of
+/// a transaction without a record is taken back, so that what has a number has the state before it as its base.
+#[test]
+fn a_transaction_without_a_record_does_not_use_up_its_number() {
+    for domain in [Domain::PageCache, Domain::Adr] {
+        let (mut segment, _) = sized::<u64>(domain, SMALL, SMALL);
+        let number = segment.begin().unwrap().number();
+        for _ in 0..3 {
+            segment.transaction(|tx| Ok::<_, vista::Error>(*tx.root())).unwrap();
+            let tx = segment.begin().unwrap();
+            tx.abort().unwrap();
+            drop(segment.begin().unwrap());
+        }
+        assert_eq!(segment.begin().unwrap().number(), number, "{domain}");
+        segment.transaction(|tx| tx.write(tx.root_ptr(), 1)).unwrap();
+        assert_eq!(segment.begin().unwrap().number(), number + 1, "{domain}");
+    }
+}

@@ -1,10 +1,11 @@
 //! What a segment promises, one file per promise. Most run on memory, where any bytes can be put in place of a
-//! file; what concerns the file itself runs on one.
+//! file; what concerns the file itself runs on one. Every crash image of small transactions is the matter of
+//! `crash-sim/campaigns`.
 
 #![allow(clippy::unit_arg)] // `Ok(*tx.get_mut(ptr)? = 1)` is a whole transaction in a line.
 
 mod support; // media, models and other helpers
-mod traced; // a medium that tells what it was told
+mod traced; // a medium that can be looked at, and tells what it was told
 mod forge; // the format's checks, written a second time
 mod exercise; // what is done with any bytes, here and by the fuzz targets
 mod history; // random histories and their model, here and in a fuzz target
@@ -16,7 +17,6 @@ mod pointers; // no pointer leads where it should not
 mod savepoints; // positions to come back to
 mod large; // transactions longer than their log
 mod heap; // blocks against a model, through crashes
-mod crash; // every crash image of small transactions
 mod checker; // the check sees what it is for
 mod hostile; // any bytes at all
 mod view; // a wild store dies

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use vista::inspect::Inspector;
 use vista::{Error, PPtr, Persistent, Segment, SegmentOptions, layout_of};
 
-use crate::support::{SMALL, assert_sound, pages};
+use crate::support::{SMALL, assert_sound, pages, sized};
+use crate::traced::{Event, Traced};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Persistent)]
 #[repr(C)]
@@ -325,4 +326,19 @@ fn a_private_segment_leaves_the_file_alone() {
     assert_eq!(*segment.root().unwrap(), 3);
     segment.close().unwrap();
     assert!(fs::read(&path).unwrap() == before);
+}
+
+/// What a killed process stored and did not flush is made durable before anything is built upon it.
+#[test]
+fn opening_in_an_ordered_domain_flushes_what_it_finds() {
+    let (segment, tape) = sized::<u64>(Domain::Adr, SMALL, SMALL);
+    drop(segment);
+    let (medium, tape) = Traced::from_bytes(&tape.bytes(), SMALL, Domain::Adr);
+    let _segment = Segment::<u64, Traced>::open_on(medium).unwrap();
+    let events = tape.events();
+    let fence = events.iter().position(|event| *event == Event::Fence).expect("a fence");
+    for offset in [vista::layout::SEGMENT_OFFSET, vista::layout::LOG_OFFSET] {
+        let is_flush = |event: &Event| matches!(event, Event::Flush { offset: at } if *at == offset);
+        assert!(events[..fence].iter().any(is_flush), "offset {offset}");
+    }
 }

@@ -1,4 +1,7 @@
-//! What the campaigns find in vista, and that the tools agree.
+//! Crash campaigns over vista that run with the other tests, and that the tools agree; one file per question.
 
+mod slice; // every scenario, as far as a test may take
+mod forgetful; // a library that would not flush
+mod properties; // any transactions against a plain model, through any crash
 mod agreement; // the recorders see the same, at every opt-level
 mod region; // every store of a real region
