@@ -12,12 +12,6 @@ const ROUNDS: usize = 9;
 
 /// Prints all figures.
 pub(crate) fn main() -> bool {
-    if std::env::var("LIGHT").is_ok() {
-        for _ in 0..10 {
-            closure("x", Model::Adr, || light(Domain::Adr));
-        }
-        return true;
-    }
     let mut debit_credit = scenarios::debit_credit();
     debit_credit.operations.truncate(1);
     println!(
