@@ -394,7 +394,7 @@ impl<'c, T> Explorer<'c, T> {
             }
             match path.last_mut() {
                 Some(_) if self.report.failure.is_some() && !self.campaign.keeps_going => return,
-                Some(_) if runs == self.budget.samples => {
+                Some(_) if runs == self.budget.samples || self.report.images >= self.budget.images => {
                     self.report.uncovered += 1;
                     return;
                 }
