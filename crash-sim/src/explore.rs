@@ -94,7 +94,7 @@ pub(crate) fn droppable<T>(
     explorer.images_of_workload();
     let mut longest: (usize, usize) = (0, 0);
     while let Some(job) = explorer.queue.pop_front().filter(|job| job.depth == 0) {
-        let _ = explorer.recover(&job, false);
+        let _ = explorer.recover(&job, Resume::Never);
         explorer.undecided = Undecided::default();
         let count = explorer.trace.events().iter().filter(|event| mutants::can_be_dropped(event)).count();
         if count > longest.0 {
@@ -161,6 +161,15 @@ enum Ran {
     /// It holds, and is this state if that could be told.
     Holds(Option<usize>),
     Fails(Oracle, String),
+}
+
+/// Whether the workload goes on behind a recovery. Where recovery stored nothing there is less to find, in what the
+/// opener keeps in memory and what the operation in flight has left: such images get half of the budget.
+#[derive(Clone, Copy)]
+enum Resume {
+    Never,
+    IfRecovered,
+    Always,
 }
 
 /// Why a case could not be followed to its end.
@@ -425,8 +434,12 @@ impl<'c, T> Explorer<'c, T> {
     /// One recovery, and the images of it. Open lines that it reads are added to `path`, with their first content.
     /// `arrived` is the image without what is open.
     fn visit_one(&mut self, job: &Job, node: usize, arrived: &Delta, path: &mut Vec<(u16, u16)>) {
-        let may_resume = self.resumed < self.budget.resumed;
-        let ran = self.recover(job, may_resume);
+        let resume = match self.resumed {
+            done if done >= self.budget.resumed => Resume::Never,
+            done if done >= self.budget.resumed.div_ceil(2) => Resume::IfRecovered,
+            _ => Resume::Always,
+        };
+        let ran = self.recover(job, resume);
         if !job.open.is_empty() {
             path.extend(mem::take(&mut self.undecided).read.iter().map(|&line| (line, 0)));
             self.nodes[node] = self.node_of(job, path);
@@ -592,7 +605,7 @@ impl<'c, T> Explorer<'c, T> {
 
     /// Opens an image and checks what it holds; then lets the workload go on, if it may. The stream of all of it is left
     /// in `trace`.
-    fn recover(&mut self, job: &Job, may_resume: bool) -> Ran {
+    fn recover(&mut self, job: &Job, resume: Resume) -> Ran {
         let campaign = self.campaign;
         let open = campaign.open.as_ref().expect("a campaign opens its structure");
         self.loader.load(&job.delta);
@@ -604,22 +617,26 @@ impl<'c, T> Explorer<'c, T> {
             Err(panic) => Ran::Fails(Oracle::Panic, format!("recovery panicked: {panic}")),
             Ok(Err(_)) if job.context.is_creating => Ran::Refused,
             Ok(Err(error)) => Ran::Fails(Oracle::Refused, format!("recovery refused it: {error}")),
-            Ok(Ok(subject)) => self.check_and_resume(job, subject, may_resume),
+            Ok(Ok(subject)) => self.check_and_resume(job, subject, resume),
         };
         self.loader.note(&self.trace);
         ran
     }
 
-    fn check_and_resume(&mut self, job: &Job, mut subject: T, may_resume: bool) -> Ran {
+    fn check_and_resume(&mut self, job: &Job, mut subject: T, resume: Resume) -> Ran {
         let opened = self.trace.len();
         self.trace.push(Event::Opened { state: None }, 0);
         let ran = self.check(&mut subject, job.context);
         if let Ran::Holds(Some(state)) = ran {
             self.trace.replace(opened, Event::Opened { state: Some(state as u32) });
-            // Where recovery did nothing the workload goes on as it did without a crash.
             let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
             let is_recovered = self.trace.events()[..opened].iter().any(is_news);
-            if may_resume && is_recovered && state < self.campaign.operation_count {
+            let is_due = match resume {
+                Resume::Never => false,
+                Resume::IfRecovered => is_recovered,
+                Resume::Always => true,
+            };
+            if is_due && state < self.campaign.operation_count {
                 self.resumed += 1;
                 if let Err(message) = self.operate(&mut subject, state) {
                     return Ran::Fails(Oracle::Resume, message);
@@ -724,7 +741,7 @@ impl<'c, T> Explorer<'c, T> {
         let fails = |explorer: &mut Self, lost: &[(u16, u16)]| {
             let crash = Crash { point: last.point, lost: lost.into(), is_kill: false };
             let job = explorer.image_at(&at, &units, &crash)?;
-            matches!(explorer.recover(&job, true), Ran::Fails(..)).then_some(crash)
+            matches!(explorer.recover(&job, Resume::Always), Ran::Fails(..)).then_some(crash)
         };
         let all: Vec<(u16, u16)> = last.lost.to_vec();
         let mut best = fails(self, &[]);
@@ -757,7 +774,7 @@ impl<'c, T> Explorer<'c, T> {
         };
         for (number, crash) in crashes.iter().enumerate() {
             let job = self.job_at(&mut at, number, crash)?;
-            if let Ran::Fails(_, message) = self.recover(&job, true) {
+            if let Ran::Fails(_, message) = self.recover(&job, Resume::Always) {
                 return Err(Stop::Fails(format!("crash {number} fails already: {message}")));
             }
             let (start, pending) = self.start_behind(&job);
@@ -830,7 +847,7 @@ impl<'c, T> Explorer<'c, T> {
         let mut at = self.position(before)?;
         let job = self.job_at(&mut at, before.len(), last)?;
         self.report.images = 1;
-        if let Ran::Fails(oracle, message) = self.recover(&job, true) {
+        if let Ran::Fails(oracle, message) = self.recover(&job, Resume::Always) {
             self.report.failures = 1;
             let mut failure = Failure::new(self.campaign, self.model, oracle, job.context.expect, message);
             failure.crashes = self.describe(case);
