@@ -287,9 +287,10 @@ impl<'c, T> Explorer<'c, T> {
         });
         closed.map_err(|panic| format!("close: {panic}"))?.map_err(|error| format!("close: {error}"))?;
         self.loader.note(&self.trace);
+        let checked = self.check_announced(&Delta::default());
         self.workload = mem::take(&mut self.trace);
         self.report.events = self.workload.len();
-        self.check_announced()
+        checked
     }
 
     fn start_from_zero(&mut self) {
@@ -308,10 +309,10 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// The stream explains all that has changed.
-    fn check_announced(&mut self) -> Result<(), String> {
-        self.canvas.load(&Delta::default());
-        for index in 0..self.workload.len() {
-            step(Model::Coherent, &self.workload, index, &mut Pending::default(), &mut self.canvas);
+    fn check_announced(&mut self, before: &Delta) -> Result<(), String> {
+        self.canvas.load(before);
+        for index in 0..self.trace.len() {
+            step(Model::Coherent, &self.trace, index, &mut Pending::default(), &mut self.canvas);
         }
         let words = self.stage.words();
         match (0..words.len()).find(|&index| words[index] != self.canvas.words()[index]) {
@@ -514,7 +515,7 @@ impl<'c, T> Explorer<'c, T> {
                 if self.seen.insert(moment.hash() ^ canvas.hash()) {
                     let lost = lost_of(units, kept);
                     let crash = Crash { point: index as u32, lost, is_kill: false };
-                    self.enqueue(Start { moment, ..start }, canvas.delta(), None, crash);
+                    self.enqueue(Start { moment, ..start }, canvas.delta(), None, Rc::default(), crash);
                 }
             });
             self.report.combinations += u128::from(tried);
@@ -565,10 +566,7 @@ impl<'c, T> Explorer<'c, T> {
         }
         if self.seen.insert(start.moment.hash() ^ canvas.hash() ^ hash) {
             let crash = Crash { point: index as u32, lost: Box::default(), is_kill: false };
-            self.enqueue(start, canvas.delta(), None, crash);
-            if let Some(job) = self.queue.back_mut().filter(|_| self.report.left == 0) {
-                job.open = open.into();
-            }
+            self.enqueue(start, canvas.delta(), None, open.into(), crash);
         }
     }
 
@@ -576,11 +574,18 @@ impl<'c, T> Explorer<'c, T> {
     fn meet(&mut self, start: Start, carried: Option<Box<(Delta, Pending)>>, crash: Crash) {
         let under_way = carried.as_ref().map_or(0, |carried| carried.1.hash());
         if self.seen.insert(start.moment.hash() ^ self.canvas.hash() ^ under_way) {
-            self.enqueue(start, self.canvas.delta(), carried, crash);
+            self.enqueue(start, self.canvas.delta(), carried, Rc::default(), crash);
         }
     }
 
-    fn enqueue(&mut self, start: Start, delta: Delta, carried: Option<Box<(Delta, Pending)>>, crash: Crash) {
+    fn enqueue(
+        &mut self,
+        start: Start,
+        delta: Delta,
+        carried: Option<Box<(Delta, Pending)>>,
+        open: Rc<[Open]>,
+        crash: Crash,
+    ) {
         if self.report.images >= self.budget.images {
             self.report.left += 1;
             return;
@@ -595,7 +600,7 @@ impl<'c, T> Explorer<'c, T> {
         self.queue.push_back(Job {
             delta,
             carried,
-            open: Rc::default(),
+            open,
             len,
             context,
             depth: start.depth,
@@ -620,6 +625,11 @@ impl<'c, T> Explorer<'c, T> {
             Ok(Ok(subject)) => self.check_and_resume(job, subject, resume),
         };
         self.loader.note(&self.trace);
+        if self.report.recoveries.is_power_of_two()
+            && let Err(message) = self.check_announced(&job.delta)
+        {
+            return Ran::Fails(Oracle::Unannounced, message);
+        }
         ran
     }
 
@@ -638,7 +648,8 @@ impl<'c, T> Explorer<'c, T> {
             };
             if is_due && state < self.campaign.operation_count {
                 self.resumed += 1;
-                if let Err(message) = self.operate(&mut subject, state) {
+                let mut rest = state..self.campaign.operation_count;
+                if let Err(message) = rest.try_for_each(|number| self.operate(&mut subject, number)) {
                     return Ran::Fails(Oracle::Resume, message);
                 }
             }

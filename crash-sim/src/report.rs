@@ -62,6 +62,8 @@ pub enum Oracle {
     Panic,
     /// The workload could not go on behind a recovery.
     Resume,
+    /// Something was stored in a recovery, and the medium was not told. Looked for at some recoveries only.
+    Unannounced,
     /// The workload failed without a crash.
     Workload,
 }
@@ -76,6 +78,7 @@ impl fmt::Display for Oracle {
             Oracle::Refused => "recovery: it refuses what a crash leaves",
             Oracle::Panic => "recovery: it panics, or does not end",
             Oracle::Resume => "usability: an operation behind a recovery fails",
+            Oracle::Unannounced => "the campaign: recovery stores something without announcing it",
             Oracle::Workload => "the workload fails without any crash",
         })
     }

@@ -480,9 +480,9 @@ unsafe impl Medium for Sim {
     fn flush(&self, offset: u64, len: u64) {
         compiler_fence(Ordering::SeqCst);
         match &self.inner {
+            Inner::Stage { .. } if !self.domain.needs_flush() => {}
             Inner::Stage { stage, watch: Watch::Seam } => stage.flushed(offset, len),
-            Inner::Stage { .. } if self.domain.needs_flush() => self.write_back(offset, len),
-            Inner::Stage { .. } => {}
+            Inner::Stage { .. } => self.write_back(offset, len),
             Inner::File(victim) => victim.flush(offset, len),
         }
     }
@@ -491,9 +491,9 @@ unsafe impl Medium for Sim {
     fn fence(&self) {
         compiler_fence(Ordering::SeqCst);
         match &self.inner {
+            Inner::Stage { .. } if !self.domain.needs_fence() => {}
             Inner::Stage { stage, watch: Watch::Seam } => stage.with_tape(|tape| tape.push(Event::Fence)),
-            Inner::Stage { .. } if self.domain.needs_fence() => rio::store_fence(),
-            Inner::Stage { .. } => {}
+            Inner::Stage { .. } => rio::store_fence(),
             Inner::File(victim) => victim.fence(),
         }
     }

@@ -20,10 +20,10 @@ pub(crate) struct Arguments {
     #[arg(default_value = "")]
     only: String,
     /// Distinct images per scenario at most, for a plant that the first thousand do not show.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 4000)]
     images: usize,
     /// Seconds for one plant.
-    #[arg(long, default_value_t = 180)]
+    #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Prints the table as Markdown.
     #[arg(long)]
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args)]
 pub(crate) struct One {
     name: String,
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 4000)]
     images: usize,
     /// Only kills processes, in this scenario.
     #[arg(long)]
@@ -136,24 +136,25 @@ fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
         text
     });
     let until = Instant::now() + Duration::from_secs(arguments.seconds);
-    let mut end = None;
-    while end.is_none() {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => end = Some(None),
-            Ok(Some(status)) => end = Some(Some(format!("the process died: {status}"))),
-            _ if Instant::now() > until => {
-                let _ = child.kill();
-                let _ = child.wait();
-                end = Some(Some(format!("not done after {} s", arguments.seconds)));
-            }
-            _ => thread::sleep(Duration::from_millis(20)),
-        }
+    let mut is_late = false;
+    while matches!(child.try_wait(), Ok(None)) && !is_late {
+        thread::sleep(Duration::from_millis(20));
+        is_late = Instant::now() > until;
     }
+    if is_late {
+        let _ = child.kill();
+    }
+    let why = match child.wait() {
+        Ok(status) if status.success() => None,
+        _ if is_late => Some(format!("not done after {} s", arguments.seconds)),
+        Ok(status) => Some(format!("the process died: {status}")),
+        Err(error) => Some(format!("the process is lost: {error}")),
+    };
     let text = reader.join().unwrap_or_default();
     let mut lines = text.lines();
     let what = lines.next().unwrap_or_default().to_owned();
     let mut findings: Vec<Finding> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
-    if let Some(Some(why)) = end {
+    if let Some(why) = why {
         findings.push(Finding {
             tool: "process".to_owned(),
             scenario: Some(why),
@@ -202,7 +203,8 @@ fn print(results: &[Found], is_markdown: bool) -> bool {
         if let Some(Finding { scenario: Some(why), .. }) = ended {
             println!("{:28} {why}", "");
         }
-        if !found.findings.iter().any(|finding| finding.scenario.is_some()) {
+        let is_late = |why: &String| why.starts_with("not done");
+        if !found.findings.iter().any(|finding| finding.scenario.as_ref().is_some_and(|why| !is_late(why))) {
             missed.push(found);
         }
     }
@@ -261,6 +263,8 @@ mod look {
 
     /// Distinct images per scenario at which most plants show.
     const FEW: usize = 1000;
+    /// Scenarios that take long.
+    const LONG: [&str; 4] = ["anything-", "longer-than-the-log", "log-over-freed", "growth-in-"];
 
     /// How a tool runs a scenario.
     type Tool = fn(Campaign<Subject>) -> Campaign<Subject>;
@@ -288,31 +292,41 @@ mod look {
         };
         let scenarios: Vec<Scenario> = scenarios::all().into_iter().filter(is_wanted).collect();
         let mut first = None;
-        for images in [FEW.min(images), images] {
+        // Long scenarios only for what the short ones do not show, and only until one tool has found it.
+        let is_short = |scenario: &&Scenario| !LONG.iter().any(|long| scenario.name.starts_with(long));
+        let short: Vec<Scenario> = scenarios.iter().filter(is_short).cloned().collect();
+        let mut rest: Vec<Scenario> =
+            scenarios.iter().filter(|scenario| !is_short(scenario)).cloned().collect();
+        rest.extend(short.iter().cloned());
+        for (scenarios, images, is_last) in [(&short, FEW.min(images), false), (&rest, images, true)] {
             let mut findings = Vec::new();
             for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
-                let (finding, at) = explore(tool, &scenarios, |scenario| {
+                if is_last && first.is_some() {
+                    break;
+                }
+                let finding = explore(tool, scenarios, |scenario| {
                     make(planted(scenario, domain, name)).images_max(images).explore(model)
                 });
+                first = first.or(finding.scenario.clone().map(|name| (index, name)));
                 findings.push(finding);
-                first = first.or(at.map(|at| (index, at)));
             }
-            if first.is_some() || images > FEW {
+            if first.is_some() || is_last {
                 findings.iter().for_each(say);
                 break;
             }
         }
         let Some((tool, scenario)) = first else { return };
         let (_, model, domain, make) = EXPLORING[tool];
-        let just = &scenarios[scenario..=scenario];
-        let (finding, _) = explore(TOOLS[5], just, |scenario| {
+        let scenario = scenarios.iter().find(|one| one.name == scenario).expect("it was just run");
+        let just = std::slice::from_ref(scenario);
+        let finding = explore(TOOLS[5], just, |scenario| {
             make(planted(scenario, domain, name))
                 .recorder(Recorder::Machine)
                 .images_max(images)
                 .explore(model)
         });
         say(&finding);
-        say(&kill(&scenarios[scenario], name));
+        say(&kill(scenario, name));
     }
 
     fn say(finding: &Finding) {
@@ -320,14 +334,10 @@ mod look {
     }
 
     /// Runs scenario after scenario until one fails by a crash.
-    fn explore(
-        tool: &str,
-        scenarios: &[Scenario],
-        run: impl Fn(&Scenario) -> crash_sim::Report,
-    ) -> (Finding, Option<usize>) {
+    fn explore(tool: &str, scenarios: &[Scenario], run: impl Fn(&Scenario) -> crash_sim::Report) -> Finding {
         let started = Instant::now();
         let mut recoveries = 0;
-        for (index, scenario) in scenarios.iter().enumerate() {
+        for scenario in scenarios {
             let report = run(scenario);
             recoveries += report.recoveries;
             let Some(failure) = report.failure.filter(|failure| failure.oracle != Oracle::Workload) else {
@@ -341,11 +351,11 @@ mod look {
                 seconds: started.elapsed().as_secs_f64(),
                 oracle: failure.oracle.to_string(),
             };
-            return (finding, Some(index));
+            return finding;
         }
         let seconds = started.elapsed().as_secs_f64();
         let (tool, oracle) = (tool.to_owned(), String::new());
-        (Finding { tool, scenario: None, crashes: 0, recoveries, seconds, oracle }, None)
+        Finding { tool, scenario: None, crashes: 0, recoveries, seconds, oracle }
     }
 
     /// What the processes come to that are killed.

@@ -17,10 +17,10 @@ pub(crate) struct Arguments {
     #[arg(default_value = "")]
     only: String,
     /// Distinct images per campaign at most; what is left is reported.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 50_000)]
     images: usize,
     /// The same under the machine recorder, which takes a hundred times as long for each.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 2_000)]
     machine_images: usize,
     /// Campaigns at the same time; by default as many as there are processors.
     #[arg(long)]
