@@ -300,7 +300,8 @@ impl<T> Campaign<T> {
         self
     }
 
-    /// How many events a recovery or an operation may have before it is taken for endless.
+    /// How many events, or loads, a recovery or an operation may have before it is taken for endless. What loops without
+    /// touching the medium is not noticed; under the machine recorder, neither is what only stores.
     pub fn events_max(mut self, count: usize) -> Self {
         self.budget.events = count;
         self
@@ -333,11 +334,11 @@ impl<T> Campaign<T> {
     }
 
     /// Leaves out each store, write-back and fence in turn, first of the workload, then of the recovery, and runs the
-    /// campaign under the models until one notices. What none notices is needless, or beyond these models and this
+    /// campaign under the models until one notices. The domain is that of the first model, if none was set. What none notices is needless, or beyond these models and this
     /// workload.
     ///
     /// # Panics
-    /// As [`explore`](Campaign::explore).
+    /// As [`explore`](Campaign::explore), and if the campaign fails with nothing left out.
     pub fn mutants(&mut self, models: &[Model]) -> Mutants {
         mutants::run(self, models)
     }

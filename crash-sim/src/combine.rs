@@ -21,7 +21,7 @@ pub(crate) fn combine(
 ) -> Combined {
     let all = units.iter().fold(1u128, |all, unit| all.saturating_mul(unit.steps.len() as u128 + 1));
     let mut kept = vec![0; units.len()];
-    if all <= u128::from(eager) {
+    if all <= u128::from(eager.max(samples)) {
         each(canvas, units, 0, &mut kept, &mut Vec::new(), &mut see);
         return Combined { tried: all as u64, all };
     }
@@ -42,8 +42,8 @@ pub(crate) fn combine(
 
 /// Draws all units, but for what is lost.
 pub(crate) fn draw(canvas: &mut Canvas, units: &[Unit], lost: &[(u16, u16)]) {
-    for (number, unit) in units.iter().enumerate() {
-        let kept = lost.iter().find(|(lost, _)| usize::from(*lost) == number);
+    for unit in units {
+        let kept = lost.iter().find(|(lost, _)| *lost == unit.number);
         unit.draw(canvas, kept.map_or(unit.atoms.len(), |&(_, kept)| usize::from(kept)));
     }
 }

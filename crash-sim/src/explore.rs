@@ -31,7 +31,9 @@ pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
         report.skipped = Some("this process was started to be killed, or stepped through".to_owned());
         return report;
     }
-    if let Some(case) = crate::report::asked_for(&campaign.name, campaign.recorder, model) {
+    if campaign.dropped.is_none()
+        && let Some(case) = crate::report::asked_for(&campaign.name, campaign.recorder, model)
+    {
         return replay(campaign, model, &case);
     }
     let started = Instant::now();
@@ -198,8 +200,6 @@ struct Explorer<'c, T> {
     queue: VecDeque<Job>,
     resumed: usize,
     undecided: Undecided,
-    /// Number of an event that the machine leaves out.
-    skip: Option<usize>,
     report: Report,
 }
 
@@ -236,7 +236,6 @@ impl<'c, T> Explorer<'c, T> {
             queue: VecDeque::new(),
             resumed: 0,
             undecided: Undecided::default(),
-            skip: None,
             report,
         };
         explorer.run_workload().map_err(|message| {
@@ -327,7 +326,7 @@ impl<'c, T> Explorer<'c, T> {
 
     /// Runs a piece of the program under test, and adds what happens to the stream.
     fn record<R>(&mut self, run: impl FnOnce() -> R) -> Result<R, String> {
-        self.stage.record(&mut self.trace, &mut self.undecided, self.budget.events, self.skip, run)
+        self.stage.record(&mut self.trace, &mut self.undecided, self.budget.events, run)
     }
 
     /// Meets all images of the workload.
@@ -335,7 +334,10 @@ impl<'c, T> Explorer<'c, T> {
         let trace = mem::take(&mut self.workload);
         let start = self.start_of_workload();
         self.canvas.load(&Delta::default());
-        self.meet(start, None, Crash { point: 0, lost: Box::default(), is_kill: false });
+        if self.seen.insert(start.moment.hash() ^ self.canvas.hash()) {
+            let crash = Crash { point: 0, lost: Box::default(), is_kill: false };
+            self.enqueue(start, self.canvas.delta(), None, Rc::default(), crash);
+        }
         let dropped = match self.campaign.dropped {
             Some(Dropped::Workload(number)) => dropped_in(&trace, number, trace.len()),
             _ => None,
@@ -358,6 +360,11 @@ impl<'c, T> Explorer<'c, T> {
         let is_end = |event: &Event| matches!(event, Event::Opened { .. });
         let end = trace.events().iter().position(is_end).unwrap_or(trace.len());
         dropped_in(trace, number, end)
+    }
+
+    /// How the runs of a replay go on: as those of the campaign may have.
+    fn as_in_campaign(&self) -> Resume {
+        if self.budget.resumed > 0 { Resume::Always } else { Resume::Never }
     }
 
     fn start_of_workload(&self) -> Start {
@@ -403,7 +410,10 @@ impl<'c, T> Explorer<'c, T> {
                 path.pop();
             }
             match path.last_mut() {
-                Some(_) if self.report.failure.is_some() && !self.campaign.keeps_going => return,
+                Some(_) if self.report.failure.is_some() && !self.campaign.keeps_going => {
+                    self.report.uncovered += 1;
+                    return;
+                }
                 Some(_) if runs == self.budget.samples || self.report.images >= self.budget.images => {
                     self.report.uncovered += 1;
                     return;
@@ -445,7 +455,13 @@ impl<'c, T> Explorer<'c, T> {
             path.extend(mem::take(&mut self.undecided).read.iter().map(|&line| (line, 0)));
             self.nodes[node] = self.node_of(job, path);
         }
-        if let Ran::Fails(oracle, message) = ran {
+        if let Ran::Fails(mut oracle, mut message) = ran {
+            // What was cut off has stored what it did not come to announce.
+            if oracle != Oracle::Panic
+                && let Err(unannounced) = self.check_announced(&job.delta)
+            {
+                (oracle, message) = (Oracle::Unannounced, unannounced);
+            }
             self.fail(job, node, oracle, message);
             return;
         }
@@ -493,14 +509,20 @@ impl<'c, T> Explorer<'c, T> {
         left: &[Open],
     ) {
         if self.campaign.crashes_after_kill && self.model == Model::Adr && !start.is_after_kill {
-            self.kills_of(trace, pending.clone(), start);
+            if left.is_empty() {
+                self.kills_of(trace, dropped, pending.clone(), start);
+            } else {
+                self.report.uncovered += 1; // Kills where lines are open are not looked at.
+            }
         }
         let moments = Moments::of(trace, start.moment);
         let mut canvas = mem::replace(&mut self.canvas, Canvas::new(Vec::new()));
         let Budget { eager, samples, seed, .. } = self.budget;
         let is_lazy = self.campaign.is_lazy;
         pending.arrived = (!left.is_empty()).then(Vec::new);
-        walk(self.model, trace, dropped, pending, &mut canvas, |canvas, index, units, arrived| {
+        let unit_len = self.model.unit_len();
+        let is_open = |offset| left.iter().any(|open| open.offset(unit_len) == offset / unit_len * unit_len);
+        walk(self.model, trace, dropped, pending, &mut canvas, is_open, |canvas, index, units, arrived| {
             let moment = moments.at(index);
             if !moment.is_crashed {
                 return;
@@ -525,22 +547,31 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// Meets what a kill leaves at each store: all that was stored, some of it still under way.
-    fn kills_of(&mut self, trace: &Trace, mut pending: Pending, start: Start) {
+    fn kills_of(&mut self, trace: &Trace, dropped: Option<usize>, mut pending: Pending, start: Start) {
         let moments = Moments::of(trace, start.moment);
         let before = self.canvas.delta();
         for index in 0..trace.len() {
-            step(self.model, trace, index, &mut pending, &mut self.canvas);
+            if Some(index) != dropped {
+                step(self.model, trace, index, &mut pending, &mut self.canvas);
+            }
             let moment = moments.at(index + 1);
-            let is_point = matches!(trace.events()[index], Event::Store { .. } | Event::Ack { .. });
+            let event = trace.events()[index];
+            let is_point = matches!(event, Event::Store { .. } | Event::Grow { .. } | Event::Ack { .. });
             if is_point && moment.is_crashed && !pending.is_empty() {
                 let arrived = self.canvas.delta();
+                let under_way = pending.hash() ^ self.canvas.hash().rotate_left(1);
                 pending.draw(&mut self.canvas);
-                let crash = Crash { point: index as u32 + 1, lost: Box::default(), is_kill: true };
-                self.meet(
-                    Start { moment, ..start },
-                    Some(Box::new((arrived.clone(), pending.clone()))),
-                    crash,
-                );
+                if self.seen.insert(moment.hash() ^ self.canvas.hash() ^ under_way) {
+                    let crash = Crash { point: index as u32 + 1, lost: Box::default(), is_kill: true };
+                    let carried = Some(Box::new((arrived.clone(), pending.clone().carried())));
+                    self.enqueue(
+                        Start { moment, ..start },
+                        self.canvas.delta(),
+                        carried,
+                        Rc::default(),
+                        crash,
+                    );
+                }
                 self.canvas.load(&arrived);
             }
         }
@@ -567,14 +598,6 @@ impl<'c, T> Explorer<'c, T> {
         if self.seen.insert(start.moment.hash() ^ canvas.hash() ^ hash) {
             let crash = Crash { point: index as u32, lost: Box::default(), is_kill: false };
             self.enqueue(start, canvas.delta(), None, open.into(), crash);
-        }
-    }
-
-    /// Enqueues the image on the canvas, if it was not met before.
-    fn meet(&mut self, start: Start, carried: Option<Box<(Delta, Pending)>>, crash: Crash) {
-        let under_way = carried.as_ref().map_or(0, |carried| carried.1.hash());
-        if self.seen.insert(start.moment.hash() ^ self.canvas.hash() ^ under_way) {
-            self.enqueue(start, self.canvas.delta(), carried, Rc::default(), crash);
         }
     }
 
@@ -716,7 +739,7 @@ impl<'c, T> Explorer<'c, T> {
     fn explain(&mut self, node: usize, failure: &mut Failure) {
         let mut case = self.case_of(node);
         let recoveries = self.report.recoveries;
-        if let Some(smaller) = self.minimise(&case) {
+        if let Some(smaller) = self.minimise(&case, failure.oracle) {
             case = smaller;
         }
         failure.crashes = self.describe(&case);
@@ -742,7 +765,7 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// The same crash with fewer units lost, if it fails as well: none, one, two, or without those that do not matter.
-    fn minimise(&mut self, case: &Case) -> Option<Case> {
+    fn minimise(&mut self, case: &Case, oracle: Oracle) -> Option<Case> {
         let (last, before) = case.0.split_last()?;
         if last.is_kill || last.lost.is_empty() {
             return None;
@@ -752,7 +775,9 @@ impl<'c, T> Explorer<'c, T> {
         let fails = |explorer: &mut Self, lost: &[(u16, u16)]| {
             let crash = Crash { point: last.point, lost: lost.into(), is_kill: false };
             let job = explorer.image_at(&at, &units, &crash)?;
-            matches!(explorer.recover(&job, Resume::Always), Ran::Fails(..)).then_some(crash)
+            let resume = explorer.as_in_campaign();
+            let is_same = |ran| matches!(ran, Ran::Fails(again, _) if again == oracle);
+            is_same(explorer.recover(&job, resume)).then_some(crash)
         };
         let all: Vec<(u16, u16)> = last.lost.to_vec();
         let mut best = fails(self, &[]);
@@ -785,7 +810,7 @@ impl<'c, T> Explorer<'c, T> {
         };
         for (number, crash) in crashes.iter().enumerate() {
             let job = self.job_at(&mut at, number, crash)?;
-            if let Ran::Fails(_, message) = self.recover(&job, Resume::Always) {
+            if let Ran::Fails(_, message) = self.recover(&job, self.as_in_campaign()) {
                 return Err(Stop::Fails(format!("crash {number} fails already: {message}")));
             }
             let (start, pending) = self.start_behind(&job);
@@ -820,7 +845,7 @@ impl<'c, T> Explorer<'c, T> {
             step(self.model, &at.trace, index, &mut at.pending, &mut self.canvas);
         }
         at.arrived = self.canvas.delta();
-        Some(at.pending.units(&self.canvas))
+        Some(at.pending.all_units(&self.canvas))
     }
 
     /// The image of one crash, from what [`units_at`](Explorer::units_at) has found.
@@ -830,10 +855,10 @@ impl<'c, T> Explorer<'c, T> {
         let mut carried = None;
         if crash.is_kill {
             at.pending.draw(&mut self.canvas);
-            carried = Some(Box::new((at.arrived.clone(), at.pending.clone())));
+            carried = Some(Box::new((at.arrived.clone(), at.pending.clone().carried())));
         } else {
             let is_there = |&(unit, kept): &(u16, u16)| {
-                units.get(usize::from(unit)).is_some_and(|unit| usize::from(kept) <= unit.atoms.len())
+                units.get(usize::from(unit)).is_some_and(|unit| usize::from(kept) < unit.atoms.len())
             };
             if !crash.lost.iter().all(is_there) {
                 return None;
@@ -858,7 +883,7 @@ impl<'c, T> Explorer<'c, T> {
         let mut at = self.position(before)?;
         let job = self.job_at(&mut at, before.len(), last)?;
         self.report.images = 1;
-        if let Ran::Fails(oracle, message) = self.recover(&job, Resume::Always) {
+        if let Ran::Fails(oracle, message) = self.recover(&job, self.as_in_campaign()) {
             self.report.failures = 1;
             let mut failure = Failure::new(self.campaign, self.model, oracle, job.context.expect, message);
             failure.crashes = self.describe(case);
@@ -1033,9 +1058,9 @@ fn combination_count(units: &[Unit]) -> u128 {
 
 /// The units that did not arrive whole.
 fn lost_of(units: &[Unit], kept: &[u16]) -> Box<[(u16, u16)]> {
-    let lost = |(number, unit): (usize, &Unit)| {
-        let kept = kept[number];
-        (Some(&kept) != unit.steps.last()).then_some((number as u16, kept))
+    let lost = |(index, unit): (usize, &Unit)| {
+        let kept = kept[index];
+        (Some(&kept) != unit.steps.last()).then_some((unit.number, kept))
     };
     units.iter().enumerate().filter_map(lost).collect()
 }

@@ -61,14 +61,14 @@ pub(crate) fn open_lines(
         }
         lines.insert(open.line, distinct(contents));
     }
-    for (number, unit) in units.iter().enumerate() {
+    for unit in units {
         let line = unit.offset / unit_len;
         let before =
             lines.remove(&line).unwrap_or_else(|| vec![Content { words: Vec::new(), losses: Vec::new() }]);
         let mut contents = Vec::new();
         for content in &before {
             for kept in [0].into_iter().chain(unit.steps.iter().copied()) {
-                contents.push(content.then(unit, number as u16, kept, canvas));
+                contents.push(content.then(unit, kept, canvas));
             }
         }
         lines.insert(line, distinct(contents));
@@ -94,7 +94,7 @@ impl Content {
     }
 
     /// This content with the first atoms of a unit upon it.
-    fn then(&self, unit: &Unit, number: u16, kept: u16, canvas: &mut Canvas) -> Content {
+    fn then(&self, unit: &Unit, kept: u16, canvas: &mut Canvas) -> Content {
         let mut before: Vec<(u32, u64)> =
             self.words.iter().map(|&(word, _)| (word, canvas.get(word))).collect();
         before.extend(unit.atoms.iter().map(|atom| (atom.word, canvas.get(atom.word))));
@@ -107,13 +107,18 @@ impl Content {
         before.iter().for_each(|&(word, old)| canvas.set(word, old));
         let mut losses = self.losses.clone();
         if Some(&kept) != unit.steps.last() {
-            losses.push(Loss { node: None, unit: number, kept });
+            losses.push(Loss { node: None, unit: unit.number, kept });
         }
         Content { words, losses }
     }
 }
 
 impl Open {
+    /// Offset of the line, of which each is so long.
+    pub(crate) fn offset(&self, unit_len: u64) -> u64 {
+        self.line * unit_len
+    }
+
     /// Adds all that tells it from other lines to a hash.
     pub(crate) fn add_to_hash(&self, mut add: impl FnMut(u64)) {
         for content in &self.contents {
@@ -248,6 +253,12 @@ mod tests {
             5,
             "5 or 6 or nothing in the first word, but 5 in the second only on 5 or 6"
         );
+        // Stores of what the image has already: torn, they leave what was open before in the rest.
+        let mut zeroes = unit(&[(1, 0), (2, 0)]);
+        zeroes.steps = vec![1, 2];
+        let torn = open_lines(&once, &[], &[zeroes], 64, &mut canvas);
+        let has = |words: &[(u32, u64)]| torn[0].contents.iter().any(|content| content.words == words);
+        assert!(has(&[]) && has(&[(1, 5)]) && has(&[(1, 5), (2, 5)]) && has(&[(2, 5)]));
         canvas.set(1, 5);
         let arrived = open_lines(&once, &[1], &[], 64, &mut canvas);
         assert_eq!(arrived[0].contents.len(), 2);

@@ -85,6 +85,8 @@ pub(crate) struct Unit {
     pub(crate) offset: u64,
     /// In the order of the program.
     pub(crate) atoms: Vec<Atom>,
+    /// Its number among all that are under way, whether they make a difference or not: the same in every run.
+    pub(crate) number: u16,
     /// How many of them are on their way.
     pub(crate) flushed: usize,
     /// The numbers of atoms, from 1 on, whose arrival makes a difference. Set at each crash point.
@@ -122,7 +124,8 @@ impl Unit {
             let new = words[at].1 & !atom.mask | atom.value & atom.mask;
             if new != words[at].1 {
                 words[at].1 = new;
-                self.steps.push(index as u16 + 1);
+                let step = u16::try_from(index + 1);
+                self.steps.push(step.expect("less than 65,536 stores to a line are under way at once"));
             }
         }
         !self.steps.is_empty()
@@ -143,10 +146,34 @@ impl Pending {
         self.units.is_empty() && self.streamed.is_empty()
     }
 
-    /// What may be there or not, over what has surely arrived.
-    pub(crate) fn units(&self, canvas: &Canvas) -> Vec<Unit> {
-        let units = self.units.values().chain(&self.streamed).cloned();
-        units.filter_map(|mut unit| unit.find_steps(canvas).then_some(unit)).collect()
+    /// All that is under way, over what has surely arrived.
+    pub(crate) fn all_units(&self, canvas: &Canvas) -> Vec<Unit> {
+        let numbered = self.units.values().chain(&self.streamed).enumerate().map(|(number, unit)| {
+            let mut unit = unit.clone();
+            unit.number = u16::try_from(number).expect("less than 65,536 lines are under way at once");
+            unit.find_steps(canvas);
+            unit
+        });
+        numbered.collect()
+    }
+
+    /// What makes a difference if it is there or not. On a line that is open already every store may.
+    pub(crate) fn units(&self, canvas: &Canvas, is_open: impl Fn(u64) -> bool) -> Vec<Unit> {
+        let mut units = self.all_units(canvas);
+        units.retain_mut(|unit| {
+            if is_open(unit.offset) {
+                unit.steps = (1..=unit.atoms.len() as u16).collect();
+            }
+            !unit.steps.is_empty()
+        });
+        units
+    }
+
+    /// What is under way belongs to a stream that is over: its events have no number in the next.
+    pub(crate) fn carried(mut self) -> Self {
+        let units = self.units.values_mut().chain(&mut self.streamed);
+        units.flat_map(|unit| &mut unit.atoms).for_each(|atom| atom.event = u32::MAX);
+        self
     }
 
     /// Hash of what is under way.
@@ -163,29 +190,31 @@ impl Pending {
 
     /// All of it arrives.
     pub(crate) fn draw(&self, canvas: &mut Canvas) {
-        // A streamed store and a cached one to the same word: the order of the program decides.
-        let mut atoms: Vec<&Atom> =
-            self.units.values().chain(&self.streamed).flat_map(|unit| &unit.atoms).collect();
-        atoms.sort_by_key(|atom| atom.event);
-        atoms.iter().for_each(|atom| canvas.set_masked(atom.word, atom.value, atom.mask));
+        self.units.values().chain(&self.streamed).for_each(|unit| unit.draw(canvas, unit.atoms.len()));
     }
 }
 
 /// Walks over a trace and stops at each of its crash points: with the canvas as what has surely arrived, the number of
 /// events that have happened, what may be there or not, and the words that have arrived, if `pending` notes them. The canvas is what had surely arrived before the trace, and
-/// `pending` what was under way. The event `dropped` does not happen.
+/// `pending` what was under way. The event `dropped` does not happen; `is_open` tells of lines whose content is open.
 pub(crate) fn walk(
     model: Model,
     trace: &Trace,
     dropped: Option<usize>,
     pending: &mut Pending,
     canvas: &mut Canvas,
+    is_open: impl Fn(u64) -> bool,
     mut stop: impl FnMut(&mut Canvas, usize, &[Unit], &[u32]),
 ) {
     let mut last = None;
     let mut stop_at = |index: usize, pending: &Pending, canvas: &mut Canvas| {
         if last.replace(index) != Some(index) {
-            stop(canvas, index, &pending.units(canvas), pending.arrived.as_deref().unwrap_or_default());
+            stop(
+                canvas,
+                index,
+                &pending.units(canvas, &is_open),
+                pending.arrived.as_deref().unwrap_or_default(),
+            );
         }
     };
     for (index, &event) in trace.events().iter().enumerate() {
@@ -224,12 +253,24 @@ pub(crate) fn step(model: Model, trace: &Trace, index: usize, pending: &mut Pend
         }
         (Event::Store { is_streaming: true, .. }, Model::Adr) => each_atom(trace, index, |atom| {
             let offset = u64::from(atom.word) * 8;
+            // Where a line has stores under way, a streamed one drives it out of the cache and follows.
+            if let Some(unit) = pending.units.get_mut(&(offset / model.unit_len())) {
+                unit.atoms.push(atom);
+                unit.flushed = unit.atoms.len();
+                return;
+            }
             pending.streamed.push(Unit { offset, atoms: vec![atom], ..Unit::default() });
         }),
         (Event::Store { .. }, _) => each_atom(trace, index, |atom| {
             let number = u64::from(atom.word) * 8 / model.unit_len();
             let unit = pending.units.entry(number).or_default();
             unit.offset = number * model.unit_len();
+            // What was streamed to this line before comes first; it is on its way.
+            let is_before = |streamed: &Unit| streamed.offset / model.unit_len() == number;
+            for streamed in pending.streamed.extract_if(.., |streamed| is_before(streamed)) {
+                unit.atoms.extend(streamed.atoms);
+                unit.flushed = unit.atoms.len();
+            }
             unit.atoms.push(atom);
         }),
         (Event::Flush { offset }, Model::Adr) => {

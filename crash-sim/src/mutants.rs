@@ -54,7 +54,13 @@ pub struct Mutant {
 pub(crate) fn run<T>(campaign: &mut Campaign<T>, models: &[Model]) -> Mutants {
     let started = Instant::now();
     campaign.without(None);
-    // The model with the most events to leave out: in an ordered domain the same code writes back and fences.
+    // The first model decides the domain, and so which events there are: in an ordered domain the same code writes back
+    // and fences.
+    let domain = campaign.domain;
+    campaign.domain.get_or_insert(models[0].domain());
+    for &model in models {
+        campaign.explore(model).assert();
+    }
     let list = explore::droppable(campaign, models[0]).unwrap_or_else(|error| panic!("{error}"));
     let mut mutants = Vec::new();
     for (dropped, event, source) in list {
@@ -71,6 +77,7 @@ pub(crate) fn run<T>(campaign: &mut Campaign<T>, models: &[Model]) -> Mutants {
         mutants.push(mutant);
     }
     campaign.without(None);
+    campaign.domain = domain;
     Mutants { name: campaign.name.clone(), mutants, duration: started.elapsed() }
 }
 

@@ -199,9 +199,10 @@ impl Report {
         self.levels.len().saturating_sub(1)
     }
 
-    /// Whether every image that the model allows was recovered: nothing sampled, nothing left, nothing skipped.
+    /// Whether every image that the model allows was recovered: nothing sampled, nothing left, nothing skipped, and no
+    /// end at a failure. What is beyond the workload, such as how often it is resumed, does not count.
     pub fn is_complete(&self) -> bool {
-        self.uncovered == 0 && self.left == 0 && self.skipped.is_none()
+        self.uncovered == 0 && self.left == 0 && self.skipped.is_none() && self.failure.is_none()
     }
 
     /// Whether it ran and found nothing.

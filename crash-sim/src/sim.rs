@@ -78,6 +78,7 @@ struct Tape {
     /// Bytes that are lent, as they were then. They are words from the first byte's word on.
     lent: Vec<(u64, Vec<u64>)>,
     event_limit: usize,
+    load_count: usize,
     undecided: Undecided,
 }
 
@@ -154,14 +155,18 @@ impl Stage {
 
     /// A word of the memory, when no structure is open on it.
     pub(crate) fn get(&self, index: usize) -> u64 {
-        // SAFETY: the word is inside, aligned and initialised; nobody else uses it, as the caller has made sure.
-        unsafe { self.word(index).read() }
+        self.atomic(index).load(Ordering::Relaxed)
     }
 
     /// Sets a word of the memory, when no structure is open on it.
     pub(crate) fn set(&self, index: usize, word: u64) {
-        // SAFETY: as in `get`.
-        unsafe { self.word(index).write(word) }
+        self.atomic(index).store(word, Ordering::Relaxed);
+    }
+
+    /// A word: atomic, since a structure may have left a thread behind that still has a medium on this memory.
+    fn atomic(&self, index: usize) -> &AtomicU64 {
+        // SAFETY: the word is inside, aligned and initialised, and lives as long as the stage.
+        unsafe { AtomicU64::from_ptr(self.word(index)) }
     }
 
     /// All of the memory, when no structure is open on it.
@@ -186,13 +191,16 @@ impl Stage {
         trace: &mut Trace,
         undecided: &mut Undecided,
         event_limit: usize,
-        skip: Option<usize>,
         run: impl FnOnce() -> R,
     ) -> Result<R, String> {
         if let Memory::Traced(arena) = &self.memory {
-            let outer =
-                TAPE.replace(Tape { stage: self.number, undecided: mem::take(undecided), ..Tape::default() });
-            let options = TraceOptions { event_limit, skip, ..TraceOptions::default() };
+            let outer = TAPE.replace(Tape {
+                stage: self.number,
+                event_limit,
+                undecided: mem::take(undecided),
+                ..Tape::default()
+            });
+            let options = TraceOptions { event_limit, ..TraceOptions::default() };
             let result = arena.trace(&options, trace, || panics::catch(run));
             *undecided = TAPE.replace(outer).undecided;
             return result.unwrap_or_else(|error| Err(format!("the machine recorder: {error}")));
@@ -203,6 +211,7 @@ impl Stage {
             trace: trace_so_far,
             lent: Vec::new(),
             event_limit,
+            load_count: 0,
             undecided: undecided_so_far,
         };
         let outer = TAPE.replace(tape);
@@ -260,7 +269,14 @@ impl Stage {
     #[inline]
     fn loaded(&self, offset: u64, len: u64) {
         TAPE.with_borrow_mut(|tape| {
-            if tape.stage == self.number && !tape.undecided.is_empty() {
+            if tape.stage != self.number {
+                return;
+            }
+            tape.load_count += 1;
+            if tape.load_count >= tape.event_limit && !std::thread::panicking() {
+                std::panic::panic_any(Endless);
+            }
+            if !tape.undecided.is_empty() {
                 tape.undecided.loaded(offset, len);
             }
         });
@@ -279,6 +295,7 @@ impl Stage {
     }
 
     fn flushed(&self, offset: u64, len: u64) {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= self.len()), "a range to flush is inside");
         self.with_tape(|tape| {
             let lines = offset / 64..(offset + len).div_ceil(64);
             lines.for_each(|line| tape.push(Event::Flush { offset: line * 64 }));
@@ -413,8 +430,7 @@ impl Sim {
     pub fn load(&self, offset: u64) -> u64 {
         let at = self.checked(offset);
         self.loaded(offset, 8);
-        // SAFETY: inside and aligned, just checked; stores need `&mut self`.
-        unsafe { at.read_volatile() }
+        at.load(Ordering::Relaxed)
     }
 
     /// Stores a word of eight bytes. Durable as the domain has it.
@@ -424,8 +440,7 @@ impl Sim {
     #[inline(always)] // So that the machine's instruction belongs to a line of the caller.
     pub fn store(&mut self, offset: u64, word: u64) {
         let at = self.checked(offset);
-        // SAFETY: inside and aligned, just checked; `&mut self` is alone.
-        unsafe { at.write_volatile(word) }
+        at.store(word, Ordering::Relaxed);
         self.stored(offset, 8);
     }
 
@@ -436,12 +451,14 @@ impl Sim {
         self.fence(); // Orders: the bytes, then whatever the caller does next.
     }
 
-    fn checked(&self, offset: u64) -> *mut u64 {
+    fn checked(&self, offset: u64) -> &AtomicU64 {
         let is_inside =
             offset.is_multiple_of(8) && offset.checked_add(8).is_some_and(|end| end <= self.len());
         assert!(is_inside, "offset {offset} is no word of a medium of {} bytes", self.len());
         // SAFETY: inside the memory, just checked.
-        unsafe { self.base.as_ptr().add(offset as usize).cast() }
+        let at = unsafe { self.base.as_ptr().add(offset as usize) }.cast();
+        // SAFETY: aligned and inside, just checked; another medium on the same memory uses its words atomically too.
+        unsafe { AtomicU64::from_ptr(at) }
     }
 }
 

@@ -326,7 +326,9 @@ mod look {
                 .explore(model)
         });
         say(&finding);
-        say(&kill(scenario, name));
+        if !scenario.operations.is_empty() {
+            say(&kill(scenario, name));
+        }
     }
 
     fn say(finding: &Finding) {

@@ -111,6 +111,8 @@ pub fn all() -> Vec<Scenario> {
         growth_in_a_transaction(),
         allocations_where_it_has_grown(),
         panic_in_a_transaction(),
+        logged_again_after_a_rollback(),
+        another_way_when_opened(),
         empty_and_reading(),
     ];
     all.extend(CLASSES.iter().map(|&len| blocks_of(u64::from(len), 3)));
@@ -141,6 +143,58 @@ fn transfer(segment: &mut Subject, amount: i64) {
         *record = [0, 1, 2, amount as u64, record[4] + 1, 0];
         Ok(())
     });
+}
+
+/// A range that was logged behind a savepoint, rolled back, and changed again, in a log so long that ranges are
+/// remembered.
+fn logged_again_after_a_rollback() -> Scenario {
+    scenario(
+        "logged-again-after-rollback",
+        &[|s| {
+            commit(s, |tx| {
+                let large = tx.root().large;
+                tx.slice_mut(large)?[..600].fill(110);
+                let savepoint = tx.savepoint()?;
+                tx.set_range(large.offset() + 800, 64)?.fill(111);
+                tx.rollback_to(&savepoint)?;
+                tx.set_range(large.offset() + 800, 64)?.fill(112);
+                Ok(())
+            })
+        }],
+    )
+}
+
+/// Behind a recovery a program does something else than before it: less of the log is written, so that records which a
+/// power cut had torn stay where later ones of the same number are to stand.
+fn another_way_when_opened() -> Scenario {
+    fn long(tx: &mut Tx<'_>) -> Result<(), Error> {
+        tx.set_ranges([5, 6, 7, 1, 2, 3, 0].map(|index| (word(tx, index), 8)))
+    }
+    fn word(tx: &Tx<'_>, index: u64) -> u64 {
+        tx.root_ptr().offset() + 8 * index
+    }
+    scenario(
+        "another-way-when-opened",
+        &[
+            |s| commit(s, |_| Ok(())),
+            |s| {
+                // A segment that was just made had nothing to recover, and took no time for it.
+                let is_new = s.recovery().duration.is_zero();
+                commit(s, |tx| {
+                    if is_new {
+                        long(tx)?;
+                    }
+                    tx.write(PPtr::<u64>::from_offset(word(tx, 0)), 120)
+                });
+            },
+            |s| {
+                commit(s, |tx| {
+                    long(tx)?;
+                    tx.write(PPtr::<u64>::from_offset(word(tx, 1)), 121)
+                });
+            },
+        ],
+    )
 }
 
 /// Nothing at all between creation and close.

@@ -138,7 +138,7 @@ fn lazy_finds_what_eager_finds() {
                 let eager = campaign().recorder(recorder).explore(model);
                 let lazy = campaign().recorder(recorder).lazy().eager(1).explore(model);
                 assert_eq!(lazy.is_ok(), eager.is_ok(), "{eager}\n{lazy}");
-                assert_eq!(lazy.uncovered, 0, "{lazy}");
+                assert!(lazy.uncovered == 0 || lazy.failure.is_some(), "{lazy}");
                 let oracle =
                     |report: &crash_sim::Report| report.failure.as_ref().map(|failure| failure.oracle);
                 assert_eq!(oracle(&lazy), oracle(&eager), "{eager}\n{lazy}");
