@@ -294,14 +294,14 @@ mod look {
         let mut first = None;
         // Long scenarios only for what the short ones do not show, and only until one tool has found it.
         let is_short = |scenario: &&Scenario| !LONG.iter().any(|long| scenario.name.starts_with(long));
-        let short: Vec<Scenario> = scenarios.iter().filter(is_short).cloned().collect();
-        let mut rest: Vec<Scenario> =
-            scenarios.iter().filter(|scenario| !is_short(scenario)).cloned().collect();
-        rest.extend(short.iter().cloned());
-        for (scenarios, images, is_last) in [(&short, FEW.min(images), false), (&rest, images, true)] {
+        let (short, long): (Vec<Scenario>, Vec<Scenario>) =
+            scenarios.iter().cloned().partition(|scenario| is_short(&scenario));
+        let few = FEW.min(images);
+        let stages = [(&short, few), (&long, few), (&short, images), (&long, images)];
+        for (stage, (scenarios, images)) in stages.into_iter().enumerate() {
             let mut findings = Vec::new();
             for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
-                if is_last && first.is_some() {
+                if stage > 0 && first.is_some() {
                     break;
                 }
                 let finding = explore(tool, scenarios, |scenario| {
@@ -310,7 +310,7 @@ mod look {
                 first = first.or(finding.scenario.clone().map(|name| (index, name)));
                 findings.push(finding);
             }
-            if first.is_some() || is_last {
+            if first.is_some() {
                 findings.iter().for_each(say);
                 break;
             }

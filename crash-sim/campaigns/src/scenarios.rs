@@ -153,7 +153,7 @@ fn logged_again_after_a_rollback() -> Scenario {
         &[|s| {
             commit(s, |tx| {
                 let large = tx.root().large;
-                tx.slice_mut(large)?[..600].fill(110);
+                tx.set_range(large.offset(), 600)?.fill(110);
                 let savepoint = tx.savepoint()?;
                 tx.set_range(large.offset() + 800, 64)?.fill(111);
                 tx.rollback_to(&savepoint)?;
