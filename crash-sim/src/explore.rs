@@ -648,7 +648,8 @@ impl<'c, T> Explorer<'c, T> {
             Ok(Ok(subject)) => self.check_and_resume(job, subject, resume),
         };
         self.loader.note(&self.trace);
-        if self.report.recoveries.is_power_of_two()
+        if !matches!(ran, Ran::Fails(Oracle::Panic, _))
+            && self.report.recoveries.is_power_of_two()
             && let Err(message) = self.check_announced(&job.delta)
         {
             return Ran::Fails(Oracle::Unannounced, message);

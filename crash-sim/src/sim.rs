@@ -373,9 +373,9 @@ impl Loader {
 impl Tape {
     #[inline]
     fn store(&mut self, offset: u64, word: u64) {
-        self.check_limit();
         symbols::at_event(self.trace.len());
         self.trace.push_store(offset, &word.to_le_bytes(), false, 0);
+        self.check_limit(); // Only now: the store was made.
     }
 
     #[inline]
