@@ -106,8 +106,7 @@ pub(crate) fn droppable<T>(
     if longest.0 > 0 {
         let case = explorer.case_of(longest.1);
         let at = explorer.position(&case.0).map_err(|(Stop::NotThere(why) | Stop::Fails(why))| why)?;
-        let is_end = |event: &Event| matches!(event, Event::Opened { .. });
-        let end = at.trace.events().iter().position(is_end).unwrap_or(at.trace.len());
+        let end = end_of_recovery(&at.trace);
         let events = (0..end).filter(|&index| mutants::can_be_dropped(&at.trace.events()[index]));
         for (number, index) in events.enumerate() {
             let source = explorer.source_of(&at.trace, index, &case.0);
@@ -254,7 +253,7 @@ impl<'c, T> Explorer<'c, T> {
     fn run_workload(&mut self) -> Result<(), String> {
         let campaign = self.campaign;
         let create = campaign.create.as_ref().expect("a campaign creates its structure");
-        let apply = campaign.apply.as_ref().expect("a campaign has operations");
+        assert!(campaign.apply.is_some(), "a campaign has operations");
         self.start_from_zero();
         self.stage.watch_stores(campaign.crashes_creation);
         let is_recorded = campaign.crashes_creation;
@@ -271,11 +270,7 @@ impl<'c, T> Explorer<'c, T> {
             self.origin.1 = self.stage.len();
         }
         for number in 0..campaign.operation_count {
-            self.trace.push(Event::Begin { op: number as u32 + 1 }, 0);
-            self.record(|| apply(&mut subject, number))
-                .map_err(|panic| format!("operation {number}: {panic}"))?
-                .map_err(|error| format!("operation {number}: {error}"))?;
-            self.trace.push(Event::Ack { op: number as u32 + 1 }, 0);
+            self.operate(&mut subject, number)?;
         }
         let closed = self.record(|| match &campaign.close {
             Some(close) => close(subject),
@@ -331,6 +326,7 @@ impl<'c, T> Explorer<'c, T> {
 
     /// Meets all images of the workload.
     fn images_of_workload(&mut self) {
+        let dropped = self.dropped_of_workload();
         let trace = mem::take(&mut self.workload);
         let start = self.start_of_workload();
         self.canvas.load(&Delta::default());
@@ -338,10 +334,6 @@ impl<'c, T> Explorer<'c, T> {
             let crash = Crash { point: 0, lost: Box::default(), is_kill: false };
             self.enqueue(start, self.canvas.delta(), None, Rc::default(), crash);
         }
-        let dropped = match self.campaign.dropped {
-            Some(Dropped::Workload(number)) => dropped_in(&trace, number, trace.len()),
-            _ => None,
-        };
         self.images_of(&trace, dropped, &mut Pending::default(), start, &[]);
         self.workload = trace;
     }
@@ -357,9 +349,7 @@ impl<'c, T> Explorer<'c, T> {
     /// The event of a recovery that is left out.
     fn dropped_of_recovery(&mut self, trace: &Trace) -> Option<usize> {
         let Some(Dropped::Recovery(number)) = self.campaign.dropped else { return None };
-        let is_end = |event: &Event| matches!(event, Event::Opened { .. });
-        let end = trace.events().iter().position(is_end).unwrap_or(trace.len());
-        dropped_in(trace, number, end)
+        dropped_in(trace, number, end_of_recovery(trace))
     }
 
     /// How the runs of a replay go on: as those of the campaign may have.
@@ -466,8 +456,7 @@ impl<'c, T> Explorer<'c, T> {
             return;
         }
         let trace = mem::take(&mut self.trace);
-        let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
-        if job.carried.is_some() || trace.events().iter().any(is_news) {
+        if job.carried.is_some() || trace.events().iter().any(Event::is_change) {
             let (mut start, mut pending) = self.start_behind(job);
             start.node = node;
             let mut left = Vec::new();
@@ -663,8 +652,7 @@ impl<'c, T> Explorer<'c, T> {
         let ran = self.check(&mut subject, job.context);
         if let Ran::Holds(Some(state)) = ran {
             self.trace.replace(opened, Event::Opened { state: Some(state as u32) });
-            let is_news = |event: &Event| matches!(event, Event::Store { .. } | Event::Grow { .. });
-            let is_recovered = self.trace.events()[..opened].iter().any(is_news);
+            let is_recovered = self.trace.events()[..opened].iter().any(Event::is_change);
             let is_due = match resume {
                 Resume::Never => false,
                 Resume::IfRecovered => is_recovered,
@@ -1044,6 +1032,12 @@ struct Position {
     arrived: Delta,
     pending: Pending,
     start: Start,
+}
+
+/// How many events a recovery has, of a stream that goes on behind it.
+fn end_of_recovery(trace: &Trace) -> usize {
+    let is_end = |event: &Event| matches!(event, Event::Opened { .. });
+    trace.events().iter().position(is_end).unwrap_or(trace.len())
 }
 
 /// The `number`-th event before `end` that can be left out.

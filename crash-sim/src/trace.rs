@@ -67,6 +67,11 @@ impl Event {
     pub fn is_mark(&self) -> bool {
         matches!(self, Event::Begin { .. } | Event::Ack { .. } | Event::Opened { .. })
     }
+
+    /// Whether the medium is another one behind it.
+    pub(crate) fn is_change(&self) -> bool {
+        matches!(self, Event::Store { .. } | Event::Grow { .. })
+    }
 }
 
 /// Where in the program an event came from: the address of the instruction, or 0 if the recorder does not see it.
