@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     /// The segments that have been opened, by number in the log's table.
     pub(crate) segments: Mutex<Vec<Segment>>,
     next_transaction: AtomicU64,
+    /// Whether the state has a poison; it is set after that.
+    is_poisoned: AtomicBool,
     /// A flush has gone beyond the threshold, and nobody has looked after that yet.
     is_over: AtomicBool,
 }
@@ -70,6 +72,8 @@ pub(crate) struct State {
     queue: VecDeque<Option<Queued>>,
     /// Number of the first commit in the queue; all before it are in the log, or on the way there.
     first: u64,
+    /// An empty queue, for when this one is taken.
+    spare: VecDeque<Option<Queued>>,
     queue_len: u64,
     latest: Latest,
     /// Commits up to here are durable.
@@ -140,6 +144,7 @@ impl Rvm {
             tuning,
             queue: VecDeque::new(),
             first: 1,
+            spare: VecDeque::new(),
             queue_len: 0,
             latest: Latest::default(),
             durable: 0,
@@ -162,6 +167,7 @@ impl Rvm {
             truncating: Mutex::new(()),
             segments: Mutex::new(Vec::new()),
             next_transaction: AtomicU64::new(status.next_transaction),
+            is_poisoned: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
         let background = if options.background {
@@ -205,7 +211,9 @@ impl Rvm {
     /// # Errors
     /// [`Error::Poisoned`].
     pub fn begin<'r>(&self, begin: Begin) -> Result<Transaction<'r>> {
-        self.inner.lock().healthy()?;
+        if self.inner.is_poisoned.load(Ordering::Relaxed) {
+            self.inner.lock().healthy()?;
+        }
         Ok(Transaction::new(self.inner.clone(), self.inner.next_number(), begin))
     }
 
@@ -340,6 +348,7 @@ impl Inner {
         if state.poison.is_none() {
             state.poison = Some(error.line());
         }
+        self.is_poisoned.store(true, Ordering::Relaxed);
         self.flushed.notify_all();
         self.wanted.notify_all();
     }
@@ -360,9 +369,10 @@ impl Inner {
         }))
     }
 
-    /// A buffer for a record.
-    pub(crate) fn buffer(&self) -> Vec<u8> {
-        self.lock().buffers.pop().unwrap_or_default()
+    /// What a commit needs to make its record: the options, and a buffer.
+    pub(crate) fn prepare(&self) -> (Tuning, Vec<u8>) {
+        let mut state = self.lock();
+        (state.tuning, state.buffers.pop().unwrap_or_default())
     }
 
     /// Takes a record into the queue, from which moment on its transaction has committed; returns its number.
@@ -449,28 +459,30 @@ impl Inner {
             }
             state.is_flushing = true;
             let last = state.last();
-            let mut batch: Vec<Queued> = mem::take(&mut state.queue).into_iter().flatten().collect();
+            let spare = mem::take(&mut state.spare);
+            let mut batch = mem::replace(&mut state.queue, spare);
             let (first, len) = (mem::replace(&mut state.first, last + 1), mem::take(&mut state.queue_len));
             state.latest.clear();
+            let extent = state.extent;
             let leading = Leading { inner: self };
             drop(state);
-            self.vital(self.write_batch(&mut batch, len))?;
+            self.vital(self.write_batch(&mut batch, len, extent))?;
             mem::forget(leading);
             state = self.lock();
             state.is_flushing = false;
             state.durable = last;
             state.extent.tail += len;
             let used = state.used();
+            let record_count = state.keep(batch);
             let flushes = {
                 let statistics = &mut state.statistics;
                 statistics.flushes += 1;
-                statistics.records_written += batch.len() as u64;
+                statistics.records_written += record_count;
                 statistics.bytes_written += len;
                 statistics.largest_group = statistics.largest_group.max(last + 1 - first);
                 statistics.most_used = statistics.most_used.max(used);
                 statistics.flushes
             };
-            state.keep(batch);
             self.flushed.notify_all();
             if state.is_over(state.tuning.threshold, self.log.ring_len()) {
                 self.is_over.store(true, Ordering::Relaxed);
@@ -489,29 +501,27 @@ impl Inner {
     }
 
     /// Writes a batch behind the tail and syncs, after a truncation if there is no room.
-    fn write_batch(&self, batch: &mut [Queued], len: u64) -> Result<()> {
-        let tail = loop {
-            let mut state = self.lock();
-            let Extent { head, tail } = state.extent;
-            if len <= self.log.ring_len() - (tail - head) {
-                break tail;
-            }
-            state.statistics.waits_for_room += 1;
-            drop(state);
+    fn write_batch(&self, batch: &mut VecDeque<Option<Queued>>, len: u64, mut extent: Extent) -> Result<()> {
+        while len > self.log.ring_len() - (extent.tail - extent.head) {
+            self.lock().statistics.waits_for_room += 1;
             self.truncate_epoch()?;
-        };
-        let (log, count) = (self.log.record_id(), batch.len());
-        let mut position = tail;
-        for (index, queued) in batch.iter_mut().enumerate() {
-            queued.record.place(Place { log, position, batch: tail, is_last: index + 1 == count });
-            position += queued.record.len();
+            extent = self.lock().extent;
         }
-        debug_assert_eq!(position - tail, len);
-        if let [queued] = batch {
-            self.log.write(tail, &[IoSlice::new(queued.record.bytes())])?;
-        } else {
-            let parts: Vec<_> = batch.iter().map(|queued| IoSlice::new(queued.record.bytes())).collect();
-            self.log.write(tail, &parts)?;
+        let tail = extent.tail;
+        let (log, mut position, end) = (self.log.record_id(), tail, tail + len);
+        for queued in batch.iter_mut().flatten() {
+            let next = position + queued.record.len();
+            queued.record.place(Place { log, position, batch: tail, is_last: next == end });
+            position = next;
+        }
+        debug_assert_eq!(position, end, "the queue has the length that it says");
+        let mut records = batch.iter().flatten().map(|queued| IoSlice::new(queued.record.bytes()));
+        match (records.next(), records.next()) {
+            (Some(only), None) => self.log.write(tail, &[only])?,
+            (first, second) => {
+                let parts: Vec<_> = first.into_iter().chain(second).chain(records).collect();
+                self.log.write(tail, &parts)?;
+            }
         }
         self.log.sync() // Orders: the batch is durable before anyone is told so.
     }
@@ -667,16 +677,27 @@ impl State {
         }
     }
 
-    fn keep(&mut self, batch: Vec<Queued>) {
-        for queued in batch {
+    /// Keeps what can be used again of a batch; how many records it had.
+    fn keep(&mut self, mut batch: VecDeque<Option<Queued>>) -> u64 {
+        let mut count = 0;
+        for queued in batch.drain(..).flatten() {
             recycle(&mut self.buffers, queued.record.into_buffer());
+            count += 1;
         }
+        batch.shrink_to(QUEUE_KEPT);
+        self.spare = batch;
+        count
     }
 }
 
+/// Places of a queue that are kept allocated.
+const QUEUE_KEPT: usize = 4096;
+/// Buffers that are kept for other records, and the longest of them.
+const BUFFERS_KEPT: (usize, usize) = (1024, 1 << 16);
+
 /// Keeps a buffer for another record, if it is not too much of them.
 fn recycle(buffers: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
-    if buffers.len() < 64 && buffer.capacity() <= 1 << 16 {
+    if buffers.len() < BUFFERS_KEPT.0 && buffer.capacity() <= BUFFERS_KEPT.1 {
         buffers.push(buffer);
     }
 }

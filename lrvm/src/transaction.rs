@@ -176,13 +176,13 @@ impl<'r> Transaction<'r> {
 
     /// Captures the new bytes in a record and queues it; the number of the commit, if there was anything to log.
     fn log(&mut self, is_flush: bool) -> Result<Option<u64>> {
-        let coalesces = self.inner.options().coalesce_ranges;
+        let (tuning, buffer) = self.inner.prepare();
         let mut logged = Vec::with_capacity(self.count());
         let (mut len, mut declared_len) = (EMPTY_LEN, EMPTY_LEN);
         for region in self.regions_mut() {
             let mut ranges: Vec<Range<u64>> = region.open.ranges.clone();
             declared_len += ranges.iter().map(|range| range_len(range.end - range.start)).sum::<u64>();
-            if coalesces {
+            if tuning.coalesce_ranges {
                 coalesce(&mut ranges);
             } else {
                 ranges.retain(|range| !range.is_empty());
@@ -201,7 +201,7 @@ impl<'r> Transaction<'r> {
         if len > capacity {
             return Err(Error::TooLarge { len, capacity });
         }
-        let mut draft = Draft::new(self.inner.buffer());
+        let mut draft = Draft::new(buffer);
         for (region, ranges) in self.regions().zip(&logged) {
             let bytes = region.bytes();
             for range in ranges {
