@@ -9,10 +9,24 @@
 use std::ptr;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use rio::Medium;
+use rio::{Domain, Medium};
+
+use crate::engine::Level;
+
+/// What a bare engine with this log survives in this domain.
+pub(crate) fn level<L: Log>(domain: Domain) -> Level {
+    match domain {
+        _ if !L::KEEPS => Level::Nothing,
+        Domain::PageCache => Level::ProcessCrash,
+        _ => Level::PowerLoss,
+    }
+}
 
 /// How a bare engine keeps the old bytes. A value of it is one transaction's log: a copy of an empty one.
 pub trait Log: Copy {
+    /// Whether a transaction that a crash cut short could be taken back.
+    const KEEPS: bool = true;
+
     /// An empty log at this place of the medium.
     ///
     /// # Safety
@@ -41,6 +55,8 @@ pub trait Log: Copy {
 pub struct Nothing;
 
 impl Log for Nothing {
+    const KEEPS: bool = false;
+
     #[inline(always)]
     unsafe fn new(_: &impl Medium, _: u64) -> Self {
         Nothing
