@@ -143,6 +143,8 @@ pub struct Entry {
     pub name: &'static str,
     /// What its transactions survive.
     pub level: Level,
+    /// What was chosen for that; empty if the setting of the race says it.
+    pub configuration: &'static str,
     make: Box<dyn Fn() -> Box<dyn Runner>>,
     make_counting: Option<Box<MakeCounting>>,
 }
@@ -177,7 +179,13 @@ impl Entry {
                 (Box::new(Contender::new(name, recipe.make(medium), inputs.clone())), counters)
             }
         };
-        Entry { name, level, make: Box::new(make), make_counting: Some(Box::new(make_counting)) }
+        Entry {
+            name,
+            level,
+            configuration: "",
+            make: Box::new(make),
+            make_counting: Some(Box::new(make_counting)),
+        }
     }
 
     /// An engine that keeps its data elsewhere than in a medium: what passes through the seam cannot be counted.
@@ -189,7 +197,12 @@ impl Entry {
     ) -> Self {
         let inputs = inputs.clone();
         let make = move || -> Box<dyn Runner> { Box::new(Contender::new(name, make(), inputs.clone())) };
-        Entry { name, level, make: Box::new(make), make_counting: None }
+        Entry { name, level, configuration: "", make: Box::new(make), make_counting: None }
+    }
+
+    /// The same, with what was chosen for its level.
+    pub fn configured(self, configuration: &'static str) -> Self {
+        Entry { configuration, ..self }
     }
 
     /// Makes it.
@@ -205,9 +218,12 @@ impl Entry {
 
 /// Folds words into a digest; the order matters.
 pub fn digest(words: impl IntoIterator<Item = u64>) -> u64 {
-    words.into_iter().fold(0xCBF2_9CE4_8422_2325, |digest, word| {
-        (digest ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(29)
-    })
+    words.into_iter().fold(0xCBF2_9CE4_8422_2325, fold)
+}
+
+/// Folds one more word into a digest.
+pub fn fold(digest: u64, word: u64) -> u64 {
+    (digest ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(29)
 }
 
 /// A small generator (splitmix64) with a seed, so that every engine and every run sees the same inputs.
