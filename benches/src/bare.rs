@@ -9,10 +9,26 @@
 use std::ptr;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use rio::Medium;
+use rio::{Domain, Medium};
+
+use crate::engine::Level;
+
+/// What a bare engine with this log survives in this domain.
+pub(crate) fn level<L: Log>(domain: Domain) -> Level {
+    match domain {
+        _ if !L::KEEPS => Level::Nothing,
+        Domain::PageCache => Level::ProcessCrash,
+        _ => Level::PowerLoss,
+    }
+}
 
 /// How a bare engine keeps the old bytes. A value of it is one transaction's log: a copy of an empty one.
 pub trait Log: Copy {
+    /// Whether a transaction that a crash cut short could be taken back.
+    const KEEPS: bool = true;
+    /// Whether stores have to wait until all ranges are [declared](Log::declared).
+    const WAITS: bool = false;
+
     /// An empty log at this place of the medium.
     ///
     /// # Safety
@@ -34,6 +50,18 @@ pub trait Log: Copy {
 
     /// Ends the transaction: its log is empty.
     fn commit(self, medium: &impl Medium);
+
+    /// Copies the before-images back, the newest first, and ends the transaction.
+    ///
+    /// # Panics
+    /// If there is no log.
+    fn roll_back(self, medium: &impl Medium);
+
+    /// Rolls back what a transaction has left that did not end. The log is an empty one.
+    ///
+    /// # Safety
+    /// The bytes at its place are those that such a log has left in this medium, or zero.
+    unsafe fn recover(self, medium: &impl Medium);
 }
 
 /// No log: the stores alone, in the order of the transactions.
@@ -41,6 +69,8 @@ pub trait Log: Copy {
 pub struct Nothing;
 
 impl Log for Nothing {
+    const KEEPS: bool = false;
+
     #[inline(always)]
     unsafe fn new(_: &impl Medium, _: u64) -> Self {
         Nothing
@@ -60,6 +90,12 @@ impl Log for Nothing {
         // Transactions are not to be merged: each one's stores are made before the next one's.
         compiler_fence(Ordering::SeqCst);
     }
+
+    fn roll_back(self, _: &impl Medium) {
+        panic!("without a log nothing can be rolled back");
+    }
+
+    unsafe fn recover(self, _: &impl Medium) {}
 }
 
 /// Tail word and records in one piece of memory.
@@ -100,6 +136,38 @@ impl Records {
         self.next = payload.wrapping_add(len.next_multiple_of(8));
     }
 
+    /// Copies the before-images back. Rare, and so it may allocate: records can only be walked forward.
+    #[cold]
+    fn copy_back(&self, medium: &impl Medium) {
+        let mut records = Vec::new();
+        let mut at: *mut u8 = self.tail.wrapping_add(1).cast();
+        while at < self.next {
+            // SAFETY: below `next` stands one record behind the other, each aligned.
+            let [offset, len] = unsafe { at.cast::<[u64; 2]>().read() };
+            let payload = at.wrapping_add(16);
+            records.push((offset, len, payload));
+            at = payload.wrapping_add((len as usize).next_multiple_of(8));
+        }
+        for (offset, len, payload) in records.into_iter().rev() {
+            let target = self.base.wrapping_add(offset as usize);
+            // SAFETY: (1) `append` was promised that the target lies in the medium. (2) And not in the log.
+            unsafe { ptr::copy_nonoverlapping(payload, target, len as usize) };
+            medium.stored(offset, len);
+            medium.flush(offset, len);
+        }
+    }
+
+    /// The log that was left behind.
+    ///
+    /// # Safety
+    /// As [`Log::recover`].
+    unsafe fn left(mut self) -> Option<Self> {
+        // SAFETY: the word lies in the medium, aligned; `new` has seen to it.
+        let tail = unsafe { self.tail.read_volatile() };
+        self.next = self.base.wrapping_add(tail as usize);
+        (tail > 0).then_some(self)
+    }
+
     #[inline(always)]
     fn publish(&self, medium: &impl Medium, tail: u64) {
         compiler_fence(Ordering::SeqCst); // Orders: what was stored so far, then this word.
@@ -138,6 +206,18 @@ impl Log for Undo {
     fn commit(self, medium: &impl Medium) {
         self.0.publish(medium, 0);
     }
+
+    fn roll_back(self, medium: &impl Medium) {
+        self.0.copy_back(medium);
+        self.commit(medium);
+    }
+
+    unsafe fn recover(self, medium: &impl Medium) {
+        // SAFETY: as promised to us.
+        if let Some(left) = unsafe { self.0.left() } {
+            Undo(left).roll_back(medium);
+        }
+    }
 }
 
 /// The same for a domain that needs lines written back, with as few fences as an undo log in place can have: one for all
@@ -149,6 +229,8 @@ impl Log for Undo {
 pub struct Ordered(Records);
 
 impl Log for Ordered {
+    const WAITS: bool = true;
+
     unsafe fn new(medium: &impl Medium, offset: u64) -> Self {
         // SAFETY: as promised to us.
         Ordered(unsafe { Records::new(medium, offset) })
@@ -179,5 +261,16 @@ impl Log for Ordered {
         self.0.publish(medium, 0);
         medium.flush(self.0.offset_of(self.0.tail.cast()), 8);
         medium.fence(); // Orders: the end of this transaction, then the records of the next.
+    }
+    fn roll_back(self, medium: &impl Medium) {
+        self.0.copy_back(medium);
+        self.commit(medium);
+    }
+
+    unsafe fn recover(self, medium: &impl Medium) {
+        // SAFETY: as promised to us.
+        if let Some(left) = unsafe { self.0.left() } {
+            Ordered(left).roll_back(medium);
+        }
     }
 }

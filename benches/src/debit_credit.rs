@@ -15,7 +15,7 @@ use vista::{PPtr, PSlice, Persistent, Segment, Transaction, field};
 use workloads::{Account, Bank, Branch, History, Money, RING_LEN, Scale, Tables, Teller, Transfer};
 
 use crate::bare::{Log, Nothing, Ordered, Undo};
-use crate::engine::{Engine, Entry, Recipe, digest};
+use crate::engine::{Engine, Entry, Level, Recipe, digest};
 use crate::files::{Files, Setting};
 
 /// Length of the log in all engines: vista's default.
@@ -347,6 +347,10 @@ impl<L: Log> Recipe for BareRecipe<L> {
     fn log(&self) -> Range<u64> {
         let start = Bare::<L, Region>::log_offset(self.scale);
         start..start + LOG_LEN
+    }
+
+    fn level(&self, domain: Domain) -> Level {
+        crate::bare::level::<L>(domain)
     }
 
     fn make<M: Medium>(&self, medium: M) -> Bare<L, M> {

@@ -5,13 +5,37 @@
 
 #![allow(unsafe_code)] // Bare engines do not check their inputs; the contender has, before the loop.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rio::{Medium, Region};
+use rio::{Domain, Medium, Region};
+use serde::{Deserialize, Serialize};
 
 use crate::counting::{Counters, Counting};
 use crate::files::{Files, Setting};
+
+/// What a transaction survives once its commit has returned. Without it a time says little: what survives less is
+/// cheaper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// Nothing: there is no transaction, or its end is not waited for at all.
+    Nothing,
+    /// The end of the process, by `kill -9` too; neither a kernel's crash nor a power cut.
+    ProcessCrash,
+    /// A power cut, on the medium that the engine is meant for.
+    PowerLoss,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Level::Nothing => "nothing",
+            Level::ProcessCrash => "process crash",
+            Level::PowerLoss => "power loss",
+        })
+    }
+}
 
 /// One engine on one workload.
 pub trait Engine {
@@ -102,16 +126,27 @@ pub trait Recipe {
     /// Where the log stands in the medium.
     fn log(&self) -> Range<u64>;
 
+    /// What a transaction survives in this domain.
+    fn level(&self, domain: Domain) -> Level {
+        if domain == Domain::PageCache { Level::ProcessCrash } else { Level::PowerLoss }
+    }
+
     /// Makes the engine on a zeroed medium.
     fn make<M: Medium>(&self, medium: M) -> Self::Engine<M>;
 }
+
+type MakeCounting = dyn Fn() -> (Box<dyn Runner>, Counters);
 
 /// A contender by name, made when it is wanted: some take a second and fifty megabytes.
 pub struct Entry {
     /// What tables call it.
     pub name: &'static str,
+    /// What its transactions survive.
+    pub level: Level,
+    /// What was chosen for that; empty if the setting of the race says it.
+    pub configuration: &'static str,
     make: Box<dyn Fn() -> Box<dyn Runner>>,
-    make_counting: Box<dyn Fn() -> (Box<dyn Runner>, Counters)>,
+    make_counting: Option<Box<MakeCounting>>,
 }
 
 impl Entry {
@@ -135,6 +170,7 @@ impl Entry {
                 Box::new(Contender::new(name, engine, inputs.clone()))
             }
         };
+        let level = recipe.level(setting.domain());
         let make_counting = {
             let (files, inputs) = (files.clone(), inputs.clone());
             move || -> (Box<dyn Runner>, Counters) {
@@ -143,7 +179,30 @@ impl Entry {
                 (Box::new(Contender::new(name, recipe.make(medium), inputs.clone())), counters)
             }
         };
-        Entry { name, make: Box::new(make), make_counting: Box::new(make_counting) }
+        Entry {
+            name,
+            level,
+            configuration: "",
+            make: Box::new(make),
+            make_counting: Some(Box::new(make_counting)),
+        }
+    }
+
+    /// An engine that keeps its data elsewhere than in a medium: what passes through the seam cannot be counted.
+    pub fn elsewhere<E: Engine + 'static>(
+        name: &'static str,
+        level: Level,
+        inputs: &Arc<[E::Input]>,
+        make: impl Fn() -> E + 'static,
+    ) -> Self {
+        let inputs = inputs.clone();
+        let make = move || -> Box<dyn Runner> { Box::new(Contender::new(name, make(), inputs.clone())) };
+        Entry { name, level, configuration: "", make: Box::new(make), make_counting: None }
+    }
+
+    /// The same, with what was chosen for its level.
+    pub fn configured(self, configuration: &'static str) -> Self {
+        Entry { configuration, ..self }
     }
 
     /// Makes it.
@@ -151,17 +210,20 @@ impl Entry {
         (self.make)()
     }
 
-    /// Makes it on a medium that counts.
-    pub fn make_counting(&self) -> (Box<dyn Runner>, Counters) {
-        (self.make_counting)()
+    /// Makes it on a medium that counts, if it is one that takes a medium.
+    pub fn make_counting(&self) -> Option<(Box<dyn Runner>, Counters)> {
+        self.make_counting.as_ref().map(|make| make())
     }
 }
 
 /// Folds words into a digest; the order matters.
 pub fn digest(words: impl IntoIterator<Item = u64>) -> u64 {
-    words.into_iter().fold(0xCBF2_9CE4_8422_2325, |digest, word| {
-        (digest ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(29)
-    })
+    words.into_iter().fold(0xCBF2_9CE4_8422_2325, fold)
+}
+
+/// Folds one more word into a digest.
+pub fn fold(digest: u64, word: u64) -> u64 {
+    (digest ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(29)
 }
 
 /// A small generator (splitmix64) with a seed, so that every engine and every run sees the same inputs.

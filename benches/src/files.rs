@@ -10,19 +10,24 @@ use tempfile::TempDir;
 /// How a region is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    domain: DomainChoice,
+    domain: Domain,
     protection: bool,
 }
 
 impl Setting {
     /// As users open it: protected, and stores are durable when they are made.
     pub fn page_cache() -> Self {
-        Setting { domain: DomainChoice::Forced(Domain::PageCache), protection: true }
+        Setting { domain: Domain::PageCache, protection: true }
     }
 
     /// Protected, with the write-backs and fences of this domain, whatever the file lies on.
     pub fn forced(domain: Domain) -> Self {
-        Setting { domain: DomainChoice::Forced(domain), protection: true }
+        Setting { domain, protection: true }
+    }
+
+    /// Whose write-backs and fences are made.
+    pub(crate) fn domain(self) -> Domain {
+        self.domain
     }
 
     /// The same with one view for readers and writers.
@@ -59,7 +64,8 @@ impl Files {
     /// If the system does not give it.
     pub fn region(&self, len: u64, setting: Setting) -> Region {
         let path = self.path();
-        let options = Region::options().size(len).domain(setting.domain).protection(setting.protection);
+        let domain = DomainChoice::Forced(setting.domain);
+        let options = Region::options().size(len).domain(domain).protection(setting.protection);
         let region = options.prefault(true).create(&path).expect("a new region");
         std::fs::remove_file(&path).expect("the region's file");
         region

@@ -12,7 +12,7 @@ use rio::{Domain, Medium};
 use vista::layout::LOG_OFFSET;
 use vista::{PPtr, Segment};
 
-use crate::engine::{Engine, Entry, Random, Recipe};
+use crate::engine::{Engine, Entry, Level, Random, Recipe};
 use crate::files::{Files, Setting};
 
 /// What is allocated: 64 bytes.
@@ -158,6 +158,10 @@ impl Recipe for MallocRecipe {
 
     fn log(&self) -> Range<u64> {
         0..0
+    }
+
+    fn level(&self, _: Domain) -> Level {
+        Level::Nothing
     }
 
     fn make<M: Medium>(&self, _: M) -> Malloc {

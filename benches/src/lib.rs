@@ -9,6 +9,26 @@ pub mod engine; // one trait for all engines, and the loop that they run in
 pub mod bare; // unsafe: the bounds
 pub mod debit_credit; // four ranges per transaction
 pub mod one_range; // one range, short or long
+pub mod records; // unsafe: the seam between any workload and any engine
+pub mod memory; // unsafe: bare engines and vista behind that seam
+pub mod bank; // debit-credit through it
+pub mod array; // one range through it
+pub mod order_entry; // five kinds of transactions through it
+pub mod redo; // lrvm behind that seam
+pub mod contest; // who takes part
+pub mod survive; // who keeps what it has acknowledged
+#[cfg(feature = "peers")]
+pub mod keyed; // what engines of keys and values have in common
+#[cfg(feature = "peers")]
+pub mod redb;
+#[cfg(feature = "peers")]
+pub mod fjall;
+#[cfg(feature = "peers")]
+pub mod lmdb; // unsafe: opening is
+#[cfg(feature = "peers")]
+pub mod sqlite;
+#[cfg(feature = "pmdk")]
+pub mod pmdk; // unsafe: a library in C
 pub mod heap; // blocks that come and go
 pub mod opening; // segments of all lengths, with and without a log in flight
 pub mod fragmentation; // what a heap's history leaves behind

@@ -16,7 +16,7 @@ use benches::opening::{self, die_in_transaction, run_until_killed};
 use benches::race::{self, Plan, race, ratio};
 use benches::report::{Aim, Race, Report};
 use benches::silence::{make_a_call, silently};
-use benches::{debit_credit, heap, one_range};
+use benches::{debit_credit, heap, one_range, survive};
 use clap::{Parser, Subcommand, ValueEnum};
 use rio::Domain;
 use workloads::Scale;
@@ -70,6 +70,21 @@ enum Action {
         #[arg(long)]
         make_a_call: bool,
     },
+    /// Kills each engine's process, and checks that what it had acknowledged is there.
+    Survive {
+        /// Only these engines.
+        #[arg(long)]
+        engines: Vec<String>,
+        /// Kills of each engine.
+        #[arg(long, default_value_t = 20)]
+        rounds: usize,
+        /// Also writes the table to this file, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+    /// One step of that. An interval of 0 checks, another one runs and tells after so many transactions.
+    #[command(hide = true)]
+    SurviveStep { engine: String, path: PathBuf, interval: u64 },
     /// Opens a segment and is killed in the middle of a transaction.
     #[command(hide = true)]
     Die { path: PathBuf },
@@ -223,6 +238,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             });
         }
+        Action::Survive { engines, rounds, json } => {
+            let program = std::env::current_exe()?;
+            let survivors = survive::campaign(&program, &Files::new(&dir)?, &engines, rounds, SEED);
+            print!("{}", survive::table(&survivors));
+            if let Some(path) = json {
+                std::fs::write(path, serde_json::to_string_pretty(&survivors)?)?;
+            }
+            if !survivors.iter().all(survive::Survivor::is_as_said) {
+                return Err("an engine is not at the level that it says".into());
+            }
+        }
+        Action::SurviveStep { engine, path, interval } => survive::step(&engine, &path, interval),
         Action::Die { path } => die_in_transaction(&path)?,
     }
     Ok(())

@@ -15,7 +15,7 @@ use vista::layout::LOG_OFFSET;
 use vista::{PSlice, Segment};
 
 use crate::bare::{Log, Nothing, Ordered, Undo};
-use crate::engine::{Engine, Entry, Random, Recipe, digest};
+use crate::engine::{Engine, Entry, Level, Random, Recipe, digest};
 use crate::files::{Files, Setting};
 
 /// Integers in the array, of 8 bytes each.
@@ -165,6 +165,10 @@ impl<const N: usize, L: Log> Recipe for BareRecipe<N, L> {
 
     fn log(&self) -> Range<u64> {
         HEADER_LEN + self.array_len as u64 * 8..self.medium_len()
+    }
+
+    fn level(&self, domain: Domain) -> Level {
+        crate::bare::level::<L>(domain)
     }
 
     fn make<M: Medium>(&self, medium: M) -> Bare<N, L, M> {

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use crate::allocations;
+use crate::counting::Counters;
 use crate::engine::{Entry, Random, Runner};
 
 /// How long a race is.
@@ -129,7 +130,10 @@ fn shuffle(order: &mut [usize], random: &mut Random) {
 
 /// Counts what a transaction costs, after a warm-up of as many.
 fn count(entry: &Entry, transactions: usize) -> Costs {
-    let (mut runner, counters) = entry.make_counting();
+    let (mut runner, counters) = match entry.make_counting() {
+        Some((runner, counters)) => (runner, counters),
+        None => (entry.make(), Counters::default()),
+    };
     let warm_up = transactions.min(runner.input_count() - transactions);
     runner.run(0..warm_up);
     let (before, allocations_before) = (counters.counts(), allocations::count());

@@ -12,7 +12,7 @@ use crate::{dir, files};
 
 /// Fences of one transaction, and allocations of a hundred.
 fn costs(entry: &Entry) -> (f64, u64) {
-    let (mut runner, counters) = entry.make_counting();
+    let (mut runner, counters) = entry.make_counting().unwrap();
     runner.run(0..100);
     let (before, allocations_before) = (counters.counts(), allocations::count());
     runner.run(100..200);

@@ -3,6 +3,8 @@
 #![deny(unsafe_code)]
 
 mod engines; // every engine ends in the model's state
+mod records; // every workload on every store behind the seam
+mod survive; // who keeps what it has acknowledged
 mod counts; // fences, lines, allocations
 mod others; // opening and fragmentation
 

@@ -1,0 +1,153 @@
+//! Who takes part: the engines behind the seam by name, with what they survive and how they were configured.
+//!
+//! Peers are there if their feature was chosen: `peers` for redb, fjall, LMDB and SQLite, `pmdk` for libpmemobj. Start at
+//! [`visit`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rio::Domain;
+use workloads::Transfer;
+use workloads::order_entry::{Scale, Transaction};
+
+use crate::array::OneRange;
+use crate::bank::DebitCredit;
+use crate::bare::{Nothing, Ordered, Undo};
+use crate::engine::{Entry, Level};
+use crate::files::{Files, Setting};
+use crate::memory::{BareKind, VistaKind};
+use crate::one_range::Fill;
+use crate::order_entry::OrderEntry;
+use crate::records::{Both, On, OnMedium, Size, Store, Workload};
+
+/// An engine that others have made.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// What tables call it.
+    pub name: &'static str,
+    /// What its transactions survive.
+    pub level: Level,
+    /// What was chosen for that.
+    pub configuration: &'static str,
+    /// What its process has to have in its environment.
+    pub variables: &'static [(&'static str, &'static str)],
+}
+
+/// Is shown the peers, each with its own type.
+pub trait Visitor {
+    /// A peer; `open` opens it at a path, or creates it there with these tables.
+    fn visit<S: Store + 'static>(&mut self, peer: Peer, open: fn(&Path, &[Size]) -> S);
+}
+
+/// Shows lrvm, and all peers that were compiled in, at each of their levels.
+pub fn visit(visitor: &mut impl Visitor) {
+    crate::redo::visit(visitor);
+    #[cfg(feature = "peers")]
+    {
+        crate::redb::visit(visitor);
+        crate::fjall::visit(visitor);
+        crate::lmdb::visit(visitor);
+        crate::sqlite::visit(visitor);
+    }
+    #[cfg(feature = "pmdk")]
+    crate::pmdk::visit(visitor);
+}
+
+/// The same, also those peers whose environment this process does not have.
+pub fn visit_everywhere(visitor: &mut impl Visitor) {
+    crate::redo::visit(visitor);
+    #[cfg(feature = "peers")]
+    {
+        crate::redb::visit(visitor);
+        crate::fjall::visit(visitor);
+        crate::lmdb::visit(visitor);
+        crate::sqlite::visit(visitor);
+    }
+    #[cfg(feature = "pmdk")]
+    crate::pmdk::visit_all(visitor);
+}
+
+/// Shows peers at levels at which they lose what they have acknowledged, for a check to catch.
+pub fn visit_weak(visitor: &mut impl Visitor) {
+    let _ = &visitor;
+    #[cfg(feature = "peers")]
+    {
+        crate::redb::visit_weak(visitor);
+        crate::fjall::visit_weak(visitor);
+    }
+}
+
+/// Collects entries for a workload.
+struct Entries<'a, W: Workload> {
+    files: &'a Files,
+    inputs: &'a Arc<[W::Input]>,
+    workload: W,
+    entries: Vec<Entry>,
+}
+
+impl<W: Workload> Visitor for Entries<'_, W> {
+    fn visit<S: Store + 'static>(&mut self, peer: Peer, open: fn(&Path, &[Size]) -> S) {
+        let (files, workload) = (self.files.clone(), self.workload.clone());
+        let make = move || {
+            let path = files.path();
+            let store = open(&path, &workload.sizes());
+            On::new(workload.clone(), store).removing(path)
+        };
+        let entry = Entry::elsewhere(peer.name, peer.level, self.inputs, make);
+        self.entries.push(entry.configured(peer.configuration));
+    }
+}
+
+fn peers<W: Workload>(files: &Files, inputs: &Arc<[W::Input]>, workload: W) -> Vec<Entry> {
+    let mut entries = Entries { files, inputs, workload, entries: Vec::new() };
+    visit(&mut entries);
+    entries.entries
+}
+
+/// The peers on debit-credit.
+pub fn debit_credit_peers(files: &Files, inputs: &Arc<[Transfer]>, scale: workloads::Scale) -> Vec<Entry> {
+    peers(files, inputs, DebitCredit::new(scale))
+}
+
+/// The peers on one range of `N` integers, in pieces of [`piece_len`](crate::array::piece_len).
+pub fn one_range_peers<const N: usize>(files: &Files, inputs: &Arc<[Fill]>, array_len: usize) -> Vec<Entry> {
+    // The length of a piece depends on the range's, and the language does not compute with constants of functions.
+    match crate::array::piece_len(N) {
+        64 => peers(files, inputs, OneRange::<N, 64>::new(array_len)),
+        512 => peers(files, inputs, OneRange::<N, 512>::new(array_len)),
+        1024 => peers(files, inputs, OneRange::<N, 1024>::new(array_len)),
+        other => panic!("no pieces of {other} bytes"),
+    }
+}
+
+/// All engines on order-entry, on the page cache or with the write-backs and fences of ADR; peers on the page cache only.
+pub fn order_entry(files: &Files, inputs: &Arc<[Transaction]>, scale: Scale, domain: Domain) -> Vec<Entry> {
+    let workload = OrderEntry::new(scale);
+    let (cached, forced) = (Setting::page_cache(), Setting::forced(domain));
+    let stores = entry("bare stores", files, cached, inputs, BareKind::<Nothing>::new(), workload);
+    if domain == Domain::PageCache {
+        let mut entries = vec![
+            stores,
+            entry("bare undo log", files, cached, inputs, BareKind::<Undo>::new(), workload),
+            entry("vista", files, cached, inputs, VistaKind::<false>, workload),
+        ];
+        entries.extend(peers(files, inputs, workload));
+        return entries;
+    }
+    vec![
+        stores,
+        entry("bare undo log", files, forced, inputs, BareKind::<Ordered>::new(), workload),
+        entry("vista", files, forced, inputs, VistaKind::<true>, workload),
+    ]
+}
+
+fn entry<K: OnMedium, W: Workload>(
+    name: &'static str,
+    files: &Files,
+    setting: Setting,
+    inputs: &Arc<[W::Input]>,
+    kind: K,
+    workload: W,
+) -> Entry {
+    Entry::new(name, files, setting, inputs, Both { kind, workload })
+}
