@@ -7,14 +7,15 @@ use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rio::Domain;
 
 use crate::campaign::{Budget, Campaign, Expect};
 use crate::case::{Case, Crash};
-use crate::combine::{Combined, combine, draw};
-use crate::image::{Canvas, Delta, Seen};
+use crate::combine::{Combined, Meet, combination_count, combine, draw};
+use crate::image::{Canvas, Delta, Seen, Sequence};
 use crate::lazy::{Loss, Open, Undecided, open_lines};
 use crate::model::{Model, Pending, Unit, step, walk};
 use crate::mutants::{self, Dropped};
@@ -189,6 +190,9 @@ struct Explorer<'c, T> {
     stage: Arc<Stage>,
     loader: Loader,
     canvas: Canvas,
+    /// Room for what is under way in a stream.
+    pending: Pending,
+    nothing_open: Rc<[Open]>,
     /// The stream of the last run.
     trace: Trace,
     workload: Trace,
@@ -215,14 +219,15 @@ impl<'c, T> Explorer<'c, T> {
                 return Err(Box::new(report));
             }
         };
-        let zero = vec![0; stage.capacity() as usize / 8];
         let mut explorer = Explorer {
             campaign,
             model,
             domain,
             budget: campaign.budget,
-            loader: Loader::new(stage.clone(), zero.clone()),
-            canvas: Canvas::new(zero),
+            loader: Loader::new(stage.clone()),
+            canvas: Canvas::new(Vec::new()),
+            pending: Pending::default(),
+            nothing_open: Rc::default(),
             stage,
             trace: Trace::new(),
             workload: Trace::new(),
@@ -288,18 +293,16 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     fn start_from_zero(&mut self) {
-        let zero = vec![0; self.stage.capacity() as usize / 8];
-        self.canvas = Canvas::new(zero.clone());
-        self.loader = Loader::new(self.stage.clone(), zero);
+        self.canvas = Canvas::new(vec![0; self.stage.capacity() as usize / 8]);
+        self.loader.load_base(self.canvas.base());
         self.stage.set_len(self.campaign.size);
         self.trace.clear();
     }
 
     /// The memory as it is now is what all images are differences to.
     fn rebase(&mut self) {
-        let words = self.stage.words();
-        self.canvas = Canvas::new(words.clone());
-        self.loader = Loader::new(self.stage.clone(), words);
+        self.canvas = Canvas::new(self.stage.copy());
+        self.loader.load_base(self.canvas.base());
     }
 
     /// The stream explains all that has changed.
@@ -308,8 +311,8 @@ impl<'c, T> Explorer<'c, T> {
         for index in 0..self.trace.len() {
             step(Model::Coherent, &self.trace, index, &mut Pending::default(), &mut self.canvas);
         }
-        let words = self.stage.words();
-        match (0..words.len()).find(|&index| words[index] != self.canvas.words()[index]) {
+        let is_other = |(word, &explained): (&AtomicU64, &u64)| word.load(Ordering::Relaxed) != explained;
+        match self.stage.words().iter().zip(self.canvas.words()).position(is_other) {
             None => Ok(()),
             Some(index) => Err(format!(
                 "the word at {} was changed, and the medium was not told: a structure announces its stores by \
@@ -332,7 +335,7 @@ impl<'c, T> Explorer<'c, T> {
         self.canvas.load(&Delta::default());
         if self.seen.insert(start.moment.hash() ^ self.canvas.hash()) {
             let crash = Crash { point: 0, lost: Box::default(), is_kill: false };
-            self.enqueue(start, self.canvas.delta(), None, Rc::default(), crash);
+            self.enqueue(start, self.canvas.delta(), None, self.nothing_open.clone(), crash);
         }
         self.images_of(&trace, dropped, &mut Pending::default(), start, &[]);
         self.workload = trace;
@@ -471,6 +474,8 @@ impl<'c, T> Explorer<'c, T> {
             }
             let dropped = self.dropped_of_recovery(&trace);
             self.images_of(&trace, dropped, &mut pending, start, &left);
+            pending.clear();
+            self.pending = pending;
         }
         self.trace = trace;
     }
@@ -479,7 +484,7 @@ impl<'c, T> Explorer<'c, T> {
     fn start_behind(&mut self, job: &Job) -> (Start, Pending) {
         let (arrived, pending) = match &job.carried {
             Some(carried) => (&carried.0, carried.1.clone()),
-            None => (&job.delta, Pending::default()),
+            None => (&job.delta, mem::take(&mut self.pending)),
         };
         self.canvas.load(arrived);
         let moment = Moment { context: job.context, len: job.len, is_crashed: true };
@@ -504,40 +509,46 @@ impl<'c, T> Explorer<'c, T> {
                 self.report.uncovered += 1; // Kills where lines are open are not looked at.
             }
         }
-        let moments = Moments::of(trace, start.moment);
+        let mut moments = Moments::of(trace, start.moment);
         let mut canvas = mem::replace(&mut self.canvas, Canvas::new(Vec::new()));
+        let mut seen = mem::take(&mut self.seen);
         let Budget { eager, samples, seed, .. } = self.budget;
         let is_lazy = self.campaign.is_lazy;
         pending.arrived = (!left.is_empty()).then(Vec::new);
         let unit_len = self.model.unit_len();
         let is_open = |offset| left.iter().any(|open| open.offset(unit_len) == offset / unit_len * unit_len);
+        let mut last = None;
         walk(self.model, trace, dropped, pending, &mut canvas, is_open, |canvas, index, units, arrived| {
             let moment = moments.at(index);
             if !moment.is_crashed {
                 return;
             }
             self.report.points += 1;
+            let salt = moments.salt;
+            // Most stores of a recovery store what is there already.
+            let image = salt ^ canvas.hash();
+            if units.is_empty() && left.is_empty() && last.replace(image) == Some(image) {
+                self.report.combinations += 1;
+                return;
+            }
+            let start = Start { moment, ..start };
             if !left.is_empty() || is_lazy && combination_count(units) > u128::from(eager) {
-                self.meet_open(Start { moment, ..start }, canvas, index, units, left, arrived);
+                self.meet_open(&mut seen, start, canvas, index, units, left, arrived);
                 return;
             }
             let seed = seed ^ (index as u64) << 20 ^ units.len() as u64;
-            let Combined { tried, all } = combine(canvas, units, eager, samples, seed, |canvas, kept| {
-                if self.seen.insert(moment.hash() ^ canvas.hash()) {
-                    let lost = lost_of(units, kept);
-                    let crash = Crash { point: index as u32, lost, is_kill: false };
-                    self.enqueue(Start { moment, ..start }, canvas.delta(), None, Rc::default(), crash);
-                }
-            });
+            let mut meet = MeetImages { explorer: self, seen: &mut seen, start, salt, index, units };
+            let Combined { tried, all } = combine(canvas, units, eager, samples, seed, &mut meet);
             self.report.combinations += u128::from(tried);
             self.report.uncovered += all - u128::from(tried);
         });
         self.canvas = canvas;
+        self.seen = seen;
     }
 
     /// Meets what a kill leaves at each store: all that was stored, some of it still under way.
     fn kills_of(&mut self, trace: &Trace, dropped: Option<usize>, mut pending: Pending, start: Start) {
-        let moments = Moments::of(trace, start.moment);
+        let mut moments = Moments::of(trace, start.moment);
         let before = self.canvas.delta();
         for index in 0..trace.len() {
             if Some(index) != dropped {
@@ -553,13 +564,8 @@ impl<'c, T> Explorer<'c, T> {
                 if self.seen.insert(moment.hash() ^ self.canvas.hash() ^ under_way) {
                     let crash = Crash { point: index as u32 + 1, lost: Box::default(), is_kill: true };
                     let carried = Some(Box::new((arrived.clone(), pending.clone().carried())));
-                    self.enqueue(
-                        Start { moment, ..start },
-                        self.canvas.delta(),
-                        carried,
-                        Rc::default(),
-                        crash,
-                    );
+                    let (delta, open) = (self.canvas.delta(), self.nothing_open.clone());
+                    self.enqueue(Start { moment, ..start }, delta, carried, open, crash);
                 }
                 self.canvas.load(&arrived);
             }
@@ -568,23 +574,21 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     /// Enqueues all images at a point as one, to be told apart when they are read.
+    #[expect(clippy::too_many_arguments)]
     fn meet_open(
         &mut self,
+        seen: &mut Seen,
         start: Start,
         canvas: &mut Canvas,
         index: usize,
-        units: &[Unit],
+        units: &[&Unit],
         left: &[Open],
         arrived: &[u32],
     ) {
         let open = open_lines(left, arrived, units, self.model.unit_len(), canvas);
-        let mut hash = 0x13198A2E_03707344_A4093822_299F31D0_u128;
-        for open in &open {
-            open.add_to_hash(|word| {
-                hash = (hash ^ u128::from(word)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B);
-            });
-        }
-        if self.seen.insert(start.moment.hash() ^ canvas.hash() ^ hash) {
+        let mut hash = Sequence::new(0x13198A2E_03707344_A4093822_299F31D0);
+        open.iter().for_each(|open| open.add_to_hash(&mut hash));
+        if seen.insert(start.moment.hash() ^ canvas.hash() ^ hash.hash()) {
             let crash = Crash { point: index as u32, lost: Box::default(), is_kill: false };
             self.enqueue(start, canvas.delta(), None, open.into(), crash);
         }
@@ -623,19 +627,11 @@ impl<'c, T> Explorer<'c, T> {
     /// Opens an image and checks what it holds; then lets the workload go on, if it may. The stream of all of it is left
     /// in `trace`.
     fn recover(&mut self, job: &Job, resume: Resume) -> Ran {
-        let campaign = self.campaign;
-        let open = campaign.open.as_ref().expect("a campaign opens its structure");
-        self.loader.load(&job.delta);
+        self.loader.load(self.canvas.base(), &job.delta);
         self.stage.set_len(job.len);
         self.trace.clear();
         self.report.recoveries += 1;
-        let medium = self.stage.medium(self.domain);
-        let ran = match self.record(|| open(medium)) {
-            Err(panic) => Ran::Fails(Oracle::Panic, format!("recovery panicked: {panic}")),
-            Ok(Err(_)) if job.context.is_creating => Ran::Refused,
-            Ok(Err(error)) => Ran::Fails(Oracle::Refused, format!("recovery refused it: {error}")),
-            Ok(Ok(subject)) => self.check_and_resume(job, subject, resume),
-        };
+        let ran = self.open(job, resume);
         self.loader.note(&self.trace);
         if !matches!(ran, Ran::Fails(Oracle::Panic, _))
             && self.report.recoveries.is_power_of_two()
@@ -646,10 +642,31 @@ impl<'c, T> Explorer<'c, T> {
         ran
     }
 
-    fn check_and_resume(&mut self, job: &Job, mut subject: T, resume: Resume) -> Ran {
+    fn open(&mut self, job: &Job, resume: Resume) -> Ran {
+        let open = self.campaign.open.as_ref().expect("a campaign opens its structure");
+        let medium = self.stage.medium(self.domain);
+        // It is opened, checked and dropped in one place: what is as large as a segment takes time to move.
+        let mut opened = None;
+        let returned = self.record(|| opened = Some(open(medium)));
+        match (returned, &mut opened) {
+            (Err(panic), _) => Ran::Fails(Oracle::Panic, format!("recovery panicked: {panic}")),
+            (_, Some(Err(_))) if job.context.is_creating => Ran::Refused,
+            (_, Some(Err(error))) => Ran::Fails(Oracle::Refused, format!("recovery refused it: {error}")),
+            (_, Some(Ok(subject))) => match self.check_and_resume(job, subject, resume) {
+                failed @ Ran::Fails(Oracle::Resume, _) => failed,
+                ran => match self.record(|| opened = None) {
+                    Ok(()) => ran,
+                    Err(panic) => Ran::Fails(Oracle::Panic, format!("dropping it panicked: {panic}")),
+                },
+            },
+            (Ok(()), None) => unreachable!("what has returned has a value"),
+        }
+    }
+
+    fn check_and_resume(&mut self, job: &Job, subject: &mut T, resume: Resume) -> Ran {
         let opened = self.trace.len();
         self.trace.push(Event::Opened { state: None }, 0);
-        let ran = self.check(&mut subject, job.context);
+        let ran = self.check(subject, job.context);
         if let Ran::Holds(Some(state)) = ran {
             self.trace.replace(opened, Event::Opened { state: Some(state as u32) });
             let is_recovered = self.trace.events()[..opened].iter().any(Event::is_change);
@@ -661,15 +678,12 @@ impl<'c, T> Explorer<'c, T> {
             if is_due && state < self.campaign.operation_count {
                 self.resumed += 1;
                 let mut rest = state..self.campaign.operation_count;
-                if let Err(message) = rest.try_for_each(|number| self.operate(&mut subject, number)) {
+                if let Err(message) = rest.try_for_each(|number| self.operate(subject, number)) {
                     return Ran::Fails(Oracle::Resume, message);
                 }
             }
         }
-        match self.record(|| drop(subject)) {
-            Ok(()) => ran,
-            Err(panic) => Ran::Fails(Oracle::Panic, format!("dropping it panicked: {panic}")),
-        }
+        ran
     }
 
     /// One operation of the workload, with its marks.
@@ -858,7 +872,7 @@ impl<'c, T> Explorer<'c, T> {
         Some(Job {
             delta: self.canvas.delta(),
             carried,
-            open: Rc::default(),
+            open: self.nothing_open.clone(),
             len,
             context,
             depth: at.start.depth,
@@ -975,44 +989,80 @@ impl Moment {
     }
 }
 
-/// The moments of a stream, each from some number of events on.
-struct Moments(Vec<(usize, Moment)>);
+/// The moments of a stream, one after the other.
+struct Moments<'t> {
+    now: Moment,
+    /// The events that are still to come, and how many were before them.
+    rest: &'t [Event],
+    count: usize,
+    /// Whether the last of them was the end of a recovery: behind the next one no crash falls.
+    has_opened: bool,
+    /// Hash of the moment that it is.
+    salt: u128,
+}
 
-impl Moments {
-    fn of(trace: &Trace, start: Moment) -> Self {
-        let mut moments = vec![(0, start)];
-        let mut now = start;
-        for (index, event) in trace.events().iter().enumerate() {
-            match *event {
-                Event::Grow { len } => now.len = len,
-                Event::Begin { op } => {
-                    now.context.expect.begun = op as usize;
-                    now.is_crashed = true;
-                }
-                Event::Ack { op } => {
-                    now.context = Context { expect: Expect::exactly(op as usize), is_creating: false };
-                }
-                Event::Opened { state } => {
-                    if let Some(state) = state {
-                        // What a completed recovery has come to, another one must come to as well.
-                        now.context = Context { expect: Expect::exactly(state as usize), is_creating: false };
-                    }
-                    moments.push((index + 1, now));
-                    now.is_crashed = false;
-                    moments.push((index + 2, now));
-                    continue;
-                }
-                _ => continue,
-            }
-            moments.push((index + 1, now));
-        }
-        Moments(moments)
+impl<'t> Moments<'t> {
+    fn of(trace: &'t Trace, start: Moment) -> Self {
+        Moments { now: start, rest: trace.events(), count: 0, has_opened: false, salt: start.hash() }
     }
 
-    /// When so many events have happened.
-    fn at(&self, index: usize) -> Moment {
-        let behind = self.0.partition_point(|&(from, _)| from <= index);
-        self.0[behind - 1].1
+    /// When so many events have happened: no fewer than last time.
+    fn at(&mut self, index: usize) -> Moment {
+        let (past, rest) = self.rest.split_at((index - self.count).min(self.rest.len()));
+        past.iter().for_each(|event| self.pass(event));
+        (self.rest, self.count) = (rest, index);
+        self.now
+    }
+
+    #[inline]
+    fn pass(&mut self, event: &Event) {
+        if mem::take(&mut self.has_opened) {
+            self.now.is_crashed = false;
+        }
+        match *event {
+            Event::Grow { len } => self.now.len = len,
+            Event::Begin { op } => {
+                self.now.context.expect.begun = op as usize;
+                self.now.is_crashed = true;
+            }
+            Event::Ack { op } => {
+                self.now.context = Context { expect: Expect::exactly(op as usize), is_creating: false };
+            }
+            Event::Opened { state } => {
+                if let Some(state) = state {
+                    // What a completed recovery has come to, another one must come to as well.
+                    self.now.context =
+                        Context { expect: Expect::exactly(state as usize), is_creating: false };
+                }
+                self.has_opened = true;
+            }
+            _ => return,
+        }
+        self.salt = self.now.hash();
+    }
+}
+
+/// Enqueues the images of a crash point that are new.
+struct MeetImages<'a, 'c, T> {
+    explorer: &'a mut Explorer<'c, T>,
+    seen: &'a mut Seen,
+    start: Start,
+    /// What tells images apart beside their content.
+    salt: u128,
+    index: usize,
+    units: &'a [&'a Unit],
+}
+
+impl<T> Meet for MeetImages<'_, '_, T> {
+    #[inline]
+    fn is_new(&mut self, hash: u128) -> bool {
+        self.seen.insert(self.salt ^ hash)
+    }
+
+    fn see(&mut self, canvas: &Canvas, kept: &[u16]) {
+        let crash = Crash { point: self.index as u32, lost: lost_of(self.units, kept), is_kill: false };
+        let open = self.explorer.nothing_open.clone();
+        self.explorer.enqueue(self.start, canvas.delta(), None, open, crash);
     }
 }
 
@@ -1046,14 +1096,9 @@ fn dropped_in(trace: &Trace, number: usize, end: usize) -> Option<usize> {
     (0..end).filter(can_be).nth(number)
 }
 
-/// In how many ways some units may have arrived.
-fn combination_count(units: &[Unit]) -> u128 {
-    units.iter().fold(1, |count: u128, unit| count.saturating_mul(unit.steps.len() as u128 + 1))
-}
-
 /// The units that did not arrive whole.
-fn lost_of(units: &[Unit], kept: &[u16]) -> Box<[(u16, u16)]> {
-    let lost = |(index, unit): (usize, &Unit)| {
+fn lost_of(units: &[&Unit], kept: &[u16]) -> Box<[(u16, u16)]> {
+    let lost = |(index, unit): (usize, &&Unit)| {
         let kept = kept[index];
         (Some(&kept) != unit.steps.last()).then_some((unit.number, kept))
     };
