@@ -293,8 +293,10 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     fn start_from_zero(&mut self) {
-        self.canvas = Canvas::new(vec![0; self.stage.capacity() as usize / 8]);
-        self.loader.load_base(self.canvas.base());
+        self.stage.words().iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        if self.campaign.crashes_creation {
+            self.rebase();
+        }
         self.stage.set_len(self.campaign.size);
         self.trace.clear();
     }
@@ -302,7 +304,7 @@ impl<'c, T> Explorer<'c, T> {
     /// The memory as it is now is what all images are differences to.
     fn rebase(&mut self) {
         self.canvas = Canvas::new(self.stage.copy());
-        self.loader.load_base(self.canvas.base());
+        self.loader = Loader::new(self.stage.clone());
     }
 
     /// The stream explains all that has changed.
@@ -992,25 +994,27 @@ impl Moment {
 /// The moments of a stream, one after the other.
 struct Moments<'t> {
     now: Moment,
-    /// The events that are still to come, and how many were before them.
-    rest: &'t [Event],
+    /// Hash of it.
+    salt: u128,
+    events: &'t [Event],
+    /// How many of them have happened.
     count: usize,
     /// Whether the last of them was the end of a recovery: behind the next one no crash falls.
     has_opened: bool,
-    /// Hash of the moment that it is.
-    salt: u128,
 }
 
 impl<'t> Moments<'t> {
     fn of(trace: &'t Trace, start: Moment) -> Self {
-        Moments { now: start, rest: trace.events(), count: 0, has_opened: false, salt: start.hash() }
+        Moments { now: start, salt: start.hash(), events: trace.events(), count: 0, has_opened: false }
     }
 
     /// When so many events have happened: no fewer than last time.
+    #[inline]
     fn at(&mut self, index: usize) -> Moment {
-        let (past, rest) = self.rest.split_at((index - self.count).min(self.rest.len()));
-        past.iter().for_each(|event| self.pass(event));
-        (self.rest, self.count) = (rest, index);
+        while self.count < index {
+            self.pass(&self.events[self.count]);
+            self.count += 1;
+        }
         self.now
     }
 

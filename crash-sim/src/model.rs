@@ -324,8 +324,11 @@ pub(crate) fn walk(
         if last.replace(index) == Some(index) {
             return;
         }
+        if pending.is_empty() {
+            return stop(canvas, index, &[], pending.arrived.as_deref().unwrap_or_default());
+        }
         let arrived = pending.arrived.take();
-        let choices = if pending.is_empty() { Vec::new() } else { pending.choices(canvas, &is_open) };
+        let choices = pending.choices(canvas, &is_open);
         stop(canvas, index, &choices, arrived.as_deref().unwrap_or_default());
         pending.arrived = arrived;
     };

@@ -329,14 +329,9 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
+    /// The memory is the base now.
     pub(crate) fn new(stage: Arc<Stage>) -> Self {
         Loader { stage, dirty: Vec::new() }
-    }
-
-    /// Sets all of the memory to an image that is the base of others.
-    pub(crate) fn load_base(&mut self, base: &[u64]) {
-        self.dirty.clear();
-        self.stage.words().iter().zip(base).for_each(|(word, &value)| word.store(value, Ordering::Relaxed));
     }
 
     /// Sets the memory to an image. Since the last call only what `note` was told has changed.
