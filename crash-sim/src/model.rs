@@ -433,3 +433,105 @@ fn each_atom(trace: &Trace, index: usize, mut see: impl FnMut(Atom)) {
         done += count;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::combine::{Meet, combine};
+
+    type Image = [u64; 3];
+
+    /// Collects images of which only the first words matter.
+    struct Collect(BTreeSet<Image>);
+
+    impl Meet for Collect {
+        fn is_new(&mut self, _: u128) -> bool {
+            true
+        }
+
+        fn see(&mut self, canvas: &Canvas, _: &[u16]) {
+            self.0.insert([0, 1, 2].map(|word| canvas.get(word)));
+        }
+    }
+
+    /// What a power cut may leave of the first line, over all points and at the last one.
+    fn images(events: &[Event]) -> (BTreeSet<Image>, BTreeSet<Image>) {
+        let mut trace = Trace::new();
+        for (number, &event) in events.iter().enumerate() {
+            match event {
+                Event::Store { offset, at, is_streaming, .. } => {
+                    trace.push_store(offset, &u64::from(at).to_le_bytes(), is_streaming, 0);
+                }
+                other => trace.push(other, 0),
+            }
+            assert_eq!(trace.len(), number + 1);
+        }
+        let (mut all, mut last) = (BTreeSet::new(), BTreeSet::new());
+        let mut canvas = Canvas::new(vec![0; 16]);
+        let pending = &mut Pending::default();
+        walk(
+            Model::Adr,
+            &trace,
+            None,
+            pending,
+            &mut canvas,
+            |_| false,
+            |canvas, _, units, _| {
+                let mut meet = Collect(BTreeSet::new());
+                combine(canvas, units, 1000, 0, 0, &mut meet);
+                all.extend(&meet.0);
+                last = meet.0;
+            },
+        );
+        (all, last)
+    }
+
+    /// A store of a value to a word, past the cache or not.
+    fn store(word: u64, value: u32, is_streaming: bool) -> Event {
+        Event::Store { offset: word * 8, len: 8, at: value, is_streaming }
+    }
+
+    fn check(events: &[Event], expected: &[Image]) {
+        assert_eq!(images(events).0, expected.iter().copied().collect(), "{events:?}");
+    }
+
+    #[test]
+    fn stores_to_a_line_arrive_as_a_prefix_and_streamed_words_each_by_itself() {
+        let prefixes = [[0, 0, 0], [1, 0, 0], [1, 2, 0]];
+        check(&[store(0, 1, false), store(1, 2, false)], &prefixes);
+        check(&[store(0, 1, true), store(1, 2, true)], &[[0, 0, 0], [1, 0, 0], [0, 2, 0], [1, 2, 0]]);
+    }
+
+    #[test]
+    fn words_streamed_to_a_line_with_stores_under_way_arrive_each_by_itself() {
+        let mut subsets = Vec::new();
+        for a in [0, 1] {
+            for b in [0, 2] {
+                subsets.extend([[a, b, 0], [a, b, 3]]);
+            }
+        }
+        check(&[store(0, 1, false), store(1, 2, true), store(2, 3, true)], &subsets);
+    }
+
+    #[test]
+    fn a_store_to_a_line_comes_behind_what_was_streamed_to_it() {
+        let expected = [[0, 0, 0], [1, 0, 0], [0, 2, 0], [1, 2, 0], [1, 2, 3]];
+        check(&[store(0, 1, true), store(1, 2, true), store(2, 3, false)], &expected);
+    }
+
+    #[test]
+    fn a_word_streamed_over_a_store_under_way_may_take_it_back() {
+        let events = [store(0, 1, false), store(1, 5, false), store(0, 0, true)];
+        check(&events, &[[0, 0, 0], [1, 0, 0], [1, 5, 0], [0, 5, 0]]);
+    }
+
+    #[test]
+    fn a_fence_orders_what_was_streamed_and_the_stores_that_it_drove_out() {
+        let events = [store(0, 1, false), store(1, 2, true), Event::Fence, store(2, 3, false)];
+        assert_eq!(images(&events).1, BTreeSet::from([[1, 2, 0], [1, 2, 3]]));
+        let unflushed = [store(0, 1, false), Event::Fence];
+        assert_eq!(images(&unflushed).1, BTreeSet::from([[0, 0, 0], [1, 0, 0]]));
+    }
+}
