@@ -143,6 +143,8 @@ pub struct Entry {
     pub name: &'static str,
     /// What its transactions survive.
     pub level: Level,
+    /// The fewest transactions that may be timed together.
+    pub least: usize,
     make: Box<dyn Fn() -> Box<dyn Runner>>,
     make_counting: Option<Box<MakeCounting>>,
 }
@@ -177,7 +179,7 @@ impl Entry {
                 (Box::new(Contender::new(name, recipe.make(medium), inputs.clone())), counters)
             }
         };
-        Entry { name, level, make: Box::new(make), make_counting: Some(Box::new(make_counting)) }
+        Entry { name, level, least: 1, make: Box::new(make), make_counting: Some(Box::new(make_counting)) }
     }
 
     /// An engine that keeps its data elsewhere than in a medium: what passes through the seam cannot be counted.
@@ -189,7 +191,13 @@ impl Entry {
     ) -> Self {
         let inputs = inputs.clone();
         let make = move || -> Box<dyn Runner> { Box::new(Contender::new(name, make(), inputs.clone())) };
-        Entry { name, level, make: Box::new(make), make_counting: None }
+        Entry { name, level, least: 1, make: Box::new(make), make_counting: None }
+    }
+
+    /// Times at least so many transactions together, so that what the engine does now and then (such as to truncate its
+    /// log) has its share in every round.
+    pub fn with_least(self, least: usize) -> Self {
+        Entry { least, ..self }
     }
 
     /// Makes it.
