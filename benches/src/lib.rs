@@ -17,7 +17,7 @@ pub mod recovery; // logs of all lengths
 pub mod fragmentation; // what a heap's history leaves behind
 pub mod workload; // the workloads by name, with everybody who runs them
 pub mod race; // contenders side by side
-pub mod latency; // transactions one by one
+pub mod latency; // unsafe: transactions one by one
 pub mod counting; // unsafe: a medium that counts
 pub mod allocations; // unsafe: an allocator that counts
 pub mod work; // instructions and system calls, counted from outside

@@ -35,6 +35,8 @@ pub struct Plan {
     pub budget: Duration,
     /// Transactions that are timed one by one after the rounds, at most.
     pub one_by_one: usize,
+    /// The same of a contender that runs fewer in its rounds too.
+    pub one_by_one_slow: usize,
     /// Whether a transaction's costs are counted.
     pub has_counts: bool,
 }
@@ -222,7 +224,8 @@ pub fn race(
         turn(racer.entry);
         racer.attempt(|racer, runner| {
             if plan.one_by_one > 0 {
-                let count = plan.one_by_one.min(20 * racer.per_round);
+                let is_slow = racer.per_round < plan.per_round;
+                let count = if is_slow { plan.one_by_one.min(plan.one_by_one_slow) } else { plan.one_by_one };
                 racer.latency = Some(latency::measure(runner, racer.next..racer.next + count));
                 racer.next += count;
             }
@@ -242,15 +245,20 @@ fn enter<'a>(entry: &'a Entry, turn: &mut dyn FnMut(&Entry)) -> Racer<'a> {
     Racer { entry, runner, failure, per_round: 0, next: 0, times: Vec::new(), latency: None }
 }
 
-/// The first round of the warm-up: longer and longer runs, until it is known how many transactions take the budget.
+/// The first round of the warm-up: longer and longer runs, until it is known how many transactions take the budget. The
+/// fastest run counts, since the first are cold and any of them may be held up.
 fn find_pace(racer: &mut Racer<'_>, runner: &mut dyn Runner, plan: Plan) {
+    let budget = plan.budget.as_nanos() as f64;
     let mut count = 1;
-    let mut wall = 0.0;
-    while racer.next < plan.per_round && wall < plan.budget.as_nanos() as f64 / 4.0 {
+    let mut nanos = f64::INFINITY;
+    while racer.next < plan.per_round {
+        nanos = racer.run(runner, count).each(count).wall.min(nanos);
+        if nanos * count as f64 > budget / 4.0 {
+            break;
+        }
         count = (2 * count).min(plan.per_round - racer.next);
-        wall = racer.run(runner, count).wall;
     }
-    let affordable = (plan.budget.as_nanos() as f64 / wall * count as f64) as usize;
+    let affordable = (budget / nanos) as usize;
     // Cold runs look slow: only who is slower by far runs fewer.
     let is_affordable = affordable.saturating_mul(SLACK) >= plan.per_round;
     let least = racer.entry.least.min(plan.per_round).max(1);

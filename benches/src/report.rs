@@ -245,10 +245,9 @@ fn plain(count: f64) -> String {
 fn latency_table(race: &Race) -> Option<String> {
     let latency = |standing: &Standing| {
         let latency = standing.outcome.as_ref().ok()?.latency?;
-        let numbers = [latency.p50, latency.p99, latency.p999, latency.max, latency.overhead, latency.count]
-            .map(|n| n.to_string());
         let mut row = vec![standing.name.clone(), standing.level.to_string()];
-        row.extend(numbers);
+        row.extend(latency.quantiles().map(|nanos| nanos.map_or_else(dash, |nanos| nanos.to_string())));
+        row.extend([latency.max, latency.overhead, latency.count].map(|number| number.to_string()));
         Some(row)
     };
     let rows: Vec<_> = race.results.iter().filter_map(latency).collect();

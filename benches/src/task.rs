@@ -162,6 +162,7 @@ fn plan(is_quick: bool, rounds: usize) -> Plan {
         per_round: 0,
         budget: Duration::from_millis(if is_quick { 10 } else { 50 }),
         one_by_one: 0,
+        one_by_one_slow: if is_quick { 100 } else { 2000 },
         has_counts: true,
     }
 }
