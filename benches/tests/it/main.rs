@@ -3,8 +3,9 @@
 #![deny(unsafe_code)]
 
 mod engines; // every engine ends in the model's state
-mod counts; // fences, lines, allocations
-mod others; // opening and fragmentation
+mod counts; // fences, lines, allocations, system calls
+mod others; // opening, recovery and fragmentation
+mod reports; // what is made of the figures
 
 use std::path::{Path, PathBuf};
 
