@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rio::Domain;
 use workloads::Transfer;
 use workloads::order_entry::{Scale, Transaction};
 
@@ -19,6 +18,7 @@ use crate::memory::{BareKind, VistaKind};
 use crate::one_range::Fill;
 use crate::order_entry::OrderEntry;
 use crate::records::{Both, On, OnMedium, Size, Store, Workload};
+use crate::workload::{Durable, Places};
 
 /// An engine that others have made.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,21 @@ pub struct Peer {
     pub level: Level,
     /// What was chosen for that.
     pub configuration: &'static str,
+    /// What it stands beside.
+    pub home: Home,
     /// What its process has to have in its environment.
     pub variables: &'static [(&'static str, &'static str)],
+}
+
+/// Where an engine's files lie, and with whom it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// In memory: among those that survive the process by the page cache.
+    Memory,
+    /// On the disk that its commits wait for.
+    Disk,
+    /// In memory: among those that write back and fence as ADR has it.
+    Adr,
 }
 
 /// Is shown the peers, each with its own type.
@@ -79,66 +92,112 @@ pub fn visit_weak(visitor: &mut impl Visitor) {
 
 /// Collects entries for a workload.
 struct Entries<'a, W: Workload> {
-    files: &'a Files,
+    places: &'a Places,
+    durable: Durable,
     inputs: &'a Arc<[W::Input]>,
     workload: W,
     entries: Vec<Entry>,
 }
 
+/// Fewest transactions of a peer that are timed together: SQLite writes its log back every few hundred.
+const LEAST: usize = 500;
+
 impl<W: Workload> Visitor for Entries<'_, W> {
     fn visit<S: Store + 'static>(&mut self, peer: Peer, open: fn(&Path, &[Size]) -> S) {
-        let (files, workload) = (self.files.clone(), self.workload.clone());
+        let files = match (peer.home, self.durable) {
+            (Home::Memory, Durable::PageCache) | (Home::Adr, Durable::Adr) => self.places.memory.clone(),
+            (Home::Disk, Durable::PageCache) => self.places.disk.clone(),
+            _ => return,
+        };
+        let workload = self.workload.clone();
         let make = move || {
             let path = files.path();
             let store = open(&path, &workload.sizes());
             On::new(workload.clone(), store).removing(path)
         };
         let entry = Entry::elsewhere(peer.name, peer.level, self.inputs, make);
-        self.entries.push(entry.configured(peer.configuration));
+        self.entries.push(entry.configured(peer.configuration).with_least(LEAST));
     }
 }
 
-fn peers<W: Workload>(files: &Files, inputs: &Arc<[W::Input]>, workload: W) -> Vec<Entry> {
-    let mut entries = Entries { files, inputs, workload, entries: Vec::new() };
+fn peers<W: Workload>(
+    places: &Places,
+    durable: Durable,
+    inputs: &Arc<[W::Input]>,
+    workload: W,
+) -> Vec<Entry> {
+    let mut entries = Entries { places, durable, inputs, workload, entries: Vec::new() };
     visit(&mut entries);
     entries.entries
 }
 
 /// The peers on debit-credit.
-pub fn debit_credit_peers(files: &Files, inputs: &Arc<[Transfer]>, scale: workloads::Scale) -> Vec<Entry> {
-    peers(files, inputs, DebitCredit::new(scale))
+pub fn debit_credit(
+    places: &Places,
+    durable: Durable,
+    inputs: &Arc<[Transfer]>,
+    scale: workloads::Scale,
+) -> Vec<Entry> {
+    peers(places, durable, inputs, DebitCredit::new(scale))
 }
 
 /// The peers on one range of `N` integers, in pieces of [`piece_len`](crate::array::piece_len).
-pub fn one_range_peers<const N: usize>(files: &Files, inputs: &Arc<[Fill]>, array_len: usize) -> Vec<Entry> {
+///
+/// # Panics
+/// If there are no such pieces.
+pub fn one_range<const N: usize>(
+    places: &Places,
+    durable: Durable,
+    inputs: &Arc<[Fill]>,
+    array_len: usize,
+) -> Vec<Entry> {
     // The length of a piece depends on the range's, and the language does not compute with constants of functions.
     match crate::array::piece_len(N) {
-        64 => peers(files, inputs, OneRange::<N, 64>::new(array_len)),
-        512 => peers(files, inputs, OneRange::<N, 512>::new(array_len)),
-        1024 => peers(files, inputs, OneRange::<N, 1024>::new(array_len)),
+        64 => peers(places, durable, inputs, OneRange::<N, 64>::new(array_len)),
+        512 => peers(places, durable, inputs, OneRange::<N, 512>::new(array_len)),
+        1024 => peers(places, durable, inputs, OneRange::<N, 1024>::new(array_len)),
         other => panic!("no pieces of {other} bytes"),
     }
 }
 
-/// All engines on order-entry, on the page cache or with the write-backs and fences of ADR; peers on the page cache only.
-pub fn order_entry(files: &Files, inputs: &Arc<[Transaction]>, scale: Scale, domain: Domain) -> Vec<Entry> {
-    let workload = OrderEntry::new(scale);
-    let (cached, forced) = (Setting::page_cache(), Setting::forced(domain));
+/// Everybody on order-entry.
+pub fn order_entry(
+    places: &Places,
+    durable: Durable,
+    inputs: &Arc<[Transaction]>,
+    scale: Scale,
+) -> Vec<Entry> {
+    let (workload, files) = (OrderEntry::new(scale), &places.memory);
+    let (cached, forced) = (Setting::page_cache(), Setting::forced(durable.domain()));
     let stores = entry("bare stores", files, cached, inputs, BareKind::<Nothing>::new(), workload);
-    if domain == Domain::PageCache {
-        let mut entries = vec![
+    let mut entries = match durable {
+        Durable::PageCache => vec![
             stores,
             entry("bare undo log", files, cached, inputs, BareKind::<Undo>::new(), workload),
             entry("vista", files, cached, inputs, VistaKind::<false>, workload),
-        ];
-        entries.extend(peers(files, inputs, workload));
-        return entries;
+        ],
+        Durable::Adr => vec![
+            stores,
+            entry("bare undo log", files, forced, inputs, BareKind::<Ordered>::new(), workload),
+            entry("vista", files, forced, inputs, VistaKind::<true>, workload),
+        ],
+    };
+    entries.extend(peers(places, durable, inputs, workload));
+    entries
+}
+
+/// What a process that races in this domain has to have in its environment, for peers that read it when they are loaded.
+/// It is the same for all who run there, and means nothing to the others.
+pub fn variables(durable: Durable) -> &'static [(&'static str, &'static str)] {
+    #[cfg(feature = "pmdk")]
+    return match durable {
+        Durable::PageCache => crate::pmdk::Regime::Plain.variables(),
+        Durable::Adr => crate::pmdk::Regime::WriteBack.variables(),
+    };
+    #[cfg(not(feature = "pmdk"))]
+    match durable {
+        Durable::PageCache | Durable::Adr => &[],
     }
-    vec![
-        stores,
-        entry("bare undo log", files, forced, inputs, BareKind::<Ordered>::new(), workload),
-        entry("vista", files, forced, inputs, VistaKind::<true>, workload),
-    ]
 }
 
 fn entry<K: OnMedium, W: Workload>(

@@ -47,7 +47,7 @@ pub fn model(scale: Scale, inputs: &[Transfer]) -> u64 {
     digest_tables(&accounts, &tellers, &branches, &history)
 }
 
-fn empty_tables(scale: Scale) -> (Vec<Account>, Vec<Teller>, Vec<Branch>, Vec<History>) {
+pub(crate) fn empty_tables(scale: Scale) -> (Vec<Account>, Vec<Teller>, Vec<Branch>, Vec<History>) {
     (
         (0..scale.accounts()).map(|id| Account::new(id, scale.branch_of_account(id), 0)).collect(),
         (0..scale.tellers()).map(|id| Teller::new(id, scale.branch_of_teller(id), 0)).collect(),
@@ -56,7 +56,12 @@ fn empty_tables(scale: Scale) -> (Vec<Account>, Vec<Teller>, Vec<Branch>, Vec<Hi
     )
 }
 
-fn digest_tables(accounts: &[Account], tellers: &[Teller], branches: &[Branch], history: &[History]) -> u64 {
+pub(crate) fn digest_tables(
+    accounts: &[Account],
+    tellers: &[Teller],
+    branches: &[Branch],
+    history: &[History],
+) -> u64 {
     let bytes: [&[u8]; 4] = [
         bytemuck::cast_slice(accounts),
         bytemuck::cast_slice(tellers),
@@ -70,7 +75,7 @@ fn digest_tables(accounts: &[Account], tellers: &[Teller], branches: &[Branch], 
     }))
 }
 
-fn is_in(scale: Scale, transfer: &Transfer) -> bool {
+pub(crate) fn is_in(scale: Scale, transfer: &Transfer) -> bool {
     transfer.account < scale.accounts()
         && transfer.teller < scale.tellers()
         && transfer.branch < scale.branches()

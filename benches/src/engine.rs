@@ -145,6 +145,8 @@ pub struct Entry {
     pub level: Level,
     /// What was chosen for that; empty if the setting of the race says it.
     pub configuration: &'static str,
+    /// The fewest transactions that may be timed together.
+    pub least: usize,
     make: Box<dyn Fn() -> Box<dyn Runner>>,
     make_counting: Option<Box<MakeCounting>>,
 }
@@ -183,6 +185,7 @@ impl Entry {
             name,
             level,
             configuration: "",
+            least: 1,
             make: Box::new(make),
             make_counting: Some(Box::new(make_counting)),
         }
@@ -197,12 +200,18 @@ impl Entry {
     ) -> Self {
         let inputs = inputs.clone();
         let make = move || -> Box<dyn Runner> { Box::new(Contender::new(name, make(), inputs.clone())) };
-        Entry { name, level, configuration: "", make: Box::new(make), make_counting: None }
+        Entry { name, level, configuration: "", least: 1, make: Box::new(make), make_counting: None }
     }
 
     /// The same, with what was chosen for its level.
     pub fn configured(self, configuration: &'static str) -> Self {
         Entry { configuration, ..self }
+    }
+
+    /// Times at least so many transactions together, so that what the engine does now and then (such as to truncate its
+    /// log) has its share in every round.
+    pub fn with_least(self, least: usize) -> Self {
+        Entry { least, ..self }
     }
 
     /// Makes it.

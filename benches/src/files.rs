@@ -53,6 +53,11 @@ impl Files {
         Ok(Files { dir: Arc::new(dir), count: Arc::default() })
     }
 
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// A path that nothing has.
     pub fn path(&self) -> PathBuf {
         self.dir.path().join(self.count.fetch_add(1, Ordering::Relaxed).to_string())

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use ::fjall::{Config, Keyspace, PartitionCreateOptions, PartitionHandle, PersistMode};
 
-use crate::contest::{Peer, Visitor};
+use crate::contest::{Home, Peer, Visitor};
 use crate::engine::Level;
 use crate::keyed::{Get, Keyed, LOAD_LEN, MISSING, NAMES, Put};
 use crate::records::{Change, End, Look, Size, Store, Table};
@@ -29,6 +29,7 @@ pub fn visit(visitor: &mut impl Visitor) {
             name: "fjall, sync",
             level: Level::PowerLoss,
             configuration: "fjall 2.11, a batch with PersistMode::SyncData",
+            home: Home::Disk,
             variables: &[],
         },
         |path, sizes| Fjall::open(path, sizes, Some(PersistMode::SyncData)),
@@ -38,6 +39,7 @@ pub fn visit(visitor: &mut impl Visitor) {
             name: "fjall",
             level: Level::ProcessCrash,
             configuration: "fjall 2.11, a batch with PersistMode::Buffer",
+            home: Home::Memory,
             variables: &[],
         },
         |path, sizes| Fjall::open(path, sizes, Some(PersistMode::Buffer)),
@@ -51,6 +53,7 @@ pub fn visit_weak(visitor: &mut impl Visitor) {
             name: "fjall, not persisted",
             level: Level::Nothing,
             configuration: "fjall 2.11, a batch without a PersistMode",
+            home: Home::Memory,
             variables: &[],
         },
         |path, sizes| Fjall::open(path, sizes, None),

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vista::{PSlice, Segment, SegmentOptions};
 
 use crate::engine::Random;
@@ -14,10 +14,10 @@ const SIZES: [f64; 2] = [16.0, 16384.0];
 const FIRST_LEN: u64 = 1 << 20;
 
 /// The heap after one phase of the history. Bytes, unless said otherwise.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     /// What the phase did.
-    pub name: &'static str,
+    pub name: String,
     /// Allocations and frees so far.
     pub operations: u64,
     /// Number of live blocks.
@@ -143,7 +143,7 @@ impl History {
         let stats = self.segment.stats()?;
         assert_eq!(stats.block_count, 1 + self.live.len() as u64, "the root and the live blocks");
         self.phases.push(Phase {
-            name,
+            name: name.to_owned(),
             operations: self.operations,
             block_count: self.live.len() as u64,
             asked: self.asked,

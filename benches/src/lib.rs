@@ -6,9 +6,11 @@
 #![deny(unsafe_code)]
 
 pub mod engine; // one trait for all engines, and the loop that they run in
-pub mod bare; // unsafe: the bounds
+pub mod bare; // unsafe: the bounds in memory
+pub mod pwrite; // unsafe: the bound on a disk
 pub mod debit_credit; // four ranges per transaction
 pub mod one_range; // one range, short or long
+pub mod ranges; // one to many ranges
 pub mod records; // unsafe: the seam between any workload and any engine
 pub mod memory; // unsafe: bare engines and vista behind that seam
 pub mod bank; // debit-credit through it
@@ -31,11 +33,22 @@ pub mod sqlite;
 pub mod pmdk; // unsafe: a library in C
 pub mod heap; // blocks that come and go
 pub mod opening; // segments of all lengths, with and without a log in flight
+pub mod recovery; // logs of all lengths
 pub mod fragmentation; // what a heap's history leaves behind
+pub mod workload; // the workloads by name, with everybody who runs them
 pub mod race; // contenders side by side
+pub mod latency; // unsafe: transactions one by one
 pub mod counting; // unsafe: a medium that counts
 pub mod allocations; // unsafe: an allocator that counts
+pub mod work; // instructions and system calls, counted from outside
+pub mod system_calls; // unsafe: a tracer that counts
+pub mod marks; // unsafe: what an onlooker knows the loop by
 pub mod silence; // unsafe: the proof that no system call is made
+pub mod task; // each part of a comparison in a process of its own
 pub mod files; // where the regions live
 pub mod machine; // what a number was measured on
-pub mod report; // tables
+pub mod report; // all that was found, and tables of it
+pub mod plots; // pictures of it
+pub mod aims; // whether it is what it should be
+pub mod claims; // what the paper says
+pub mod source; // how many lines it takes

@@ -15,7 +15,7 @@ use heed::byteorder::NativeEndian;
 use heed::types::{Bytes, U64};
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, IntegerComparator, RoTxn, RwTxn, WithTls};
 
-use crate::contest::{Peer, Visitor};
+use crate::contest::{Home, Peer, Visitor};
 use crate::engine::Level;
 use crate::keyed::{Get, Keyed, LOAD_LEN, MISSING, NAMES, Put};
 use crate::records::{Change, End, Look, Size, Store, TABLES_MAX, Table};
@@ -28,7 +28,8 @@ pub fn visit(visitor: &mut impl Visitor) {
         Peer {
             name: "LMDB, sync",
             level: Level::PowerLoss,
-            configuration: "LMDB (heed 0.22), no flags",
+            configuration: "LMDB (heed 0.22), no flags; what C allocates is not counted",
+            home: Home::Disk,
             variables: &[],
         },
         |path, sizes| Lmdb::open(path, sizes, EnvFlags::empty()),
@@ -37,7 +38,8 @@ pub fn visit(visitor: &mut impl Visitor) {
         Peer {
             name: "LMDB",
             level: Level::ProcessCrash,
-            configuration: "LMDB (heed 0.22), MDB_NOSYNC | MDB_WRITEMAP",
+            configuration: "LMDB (heed 0.22), MDB_NOSYNC | MDB_WRITEMAP; what C allocates is not counted",
+            home: Home::Memory,
             variables: &[],
         },
         |path, sizes| Lmdb::open(path, sizes, EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP),

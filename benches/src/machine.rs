@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::statfs::{self, FsType, statfs};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The machine, and what runs on it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub processor: String,
@@ -22,6 +22,8 @@ pub struct Machine {
     pub kernel: String,
     /// What the regions lie on.
     pub file_system: String,
+    /// What the files lie on whose commits wait for a disk.
+    pub disk_file_system: String,
     /// The instruction that writes a line back.
     pub write_back: String,
     /// The commit that was measured, marked if the work tree differed from it.
@@ -33,8 +35,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one, with regions in `dir`.
-    pub fn here(dir: &Path, write_back: String, pinned_to: Option<usize>) -> Self {
+    /// This one, with regions in `dir` and files for the disk in `disk`.
+    pub fn here(dir: &Path, disk: &Path, write_back: String, pinned_to: Option<usize>) -> Self {
         let first = |path, key: &str| {
             let text = fs::read_to_string(path).unwrap_or_default();
             let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
@@ -49,7 +51,8 @@ impl Machine {
             memory_gib: (kib + (1 << 19)) >> 20,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .map_or_else(|_| unknown(), |release| release.trim().to_owned()),
-            file_system: statfs(dir).map_or_else(|_| unknown(), |stat| file_system(stat.filesystem_type())),
+            file_system: file_system_of(dir),
+            disk_file_system: file_system_of(disk),
             write_back,
             commit: commit(),
             compiler: output("rustc", &["--version"]),
@@ -65,7 +68,7 @@ impl Machine {
             format!(
                 "machine: {processor}, {cores} cores, {memory_gib} GiB; write-back by {write_back}; {pinned}"
             ),
-            format!("kernel: {kernel}; file system: {file_system}"),
+            format!("kernel: {kernel}; file system: {file_system}; of the disk: {}", self.disk_file_system),
             format!("commit: {}; compiler: {}", self.commit, self.compiler),
             format!("command: {}", self.command),
         ]
@@ -74,6 +77,10 @@ impl Machine {
 
 fn unknown() -> String {
     "unknown".to_owned()
+}
+
+fn file_system_of(dir: &Path) -> String {
+    statfs(dir).map_or_else(|_| unknown(), |stat| file_system(stat.filesystem_type()))
 }
 
 fn file_system(kind: FsType) -> String {
@@ -86,6 +93,15 @@ fn file_system(kind: FsType) -> String {
     ];
     let name = known.iter().find(|(known, _)| *known == kind).map(|(_, name)| (*name).to_owned());
     name.unwrap_or_else(|| format!("{kind:?}"))
+}
+
+/// Bytes of a region that `dir` and the memory have room for.
+pub fn room(dir: &Path) -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = available.and_then(|kib| kib.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0);
+    let free = statfs(dir).map_or(0, |stat| stat.blocks_available() * stat.block_size() as u64);
+    free.min(kib << 10)
 }
 
 /// The commit, marked if tracked files differ from it.

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)] // The bare engines.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
@@ -44,6 +45,15 @@ pub fn model<const N: usize>(inputs: &[Fill], array_len: usize) -> u64 {
         words[input.at..input.at + N].fill(input.value);
     }
     digest(words)
+}
+
+/// The same for ranges of one integer in an array that is too long to be had twice.
+pub fn sparse_model(inputs: &[Fill], array_len: usize) -> u64 {
+    let newest: BTreeMap<usize, u64> = inputs.iter().map(|input| (input.at, input.value)).collect();
+    let mut changed = newest.into_iter().peekable();
+    digest(
+        (0..array_len).map(|at| changed.next_if(|&(changed, _)| changed == at).map_or(0, |(_, value)| value)),
+    )
 }
 
 /// A bare engine: the array stands behind the header, the log behind the array.

@@ -8,16 +8,16 @@ use std::process::Command;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, raise};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vista::{PSlice, Segment, SegmentOptions};
 
 use crate::race::Spread;
 
 /// Bytes of user data that are changed when the process is killed.
-pub const IN_FLIGHT_LEN: usize = 1 << 20;
+pub const IN_FLIGHT_LEN: u64 = 1 << 20;
 
 /// What opening a segment of one length took, in microseconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
     /// Length of the segment in bytes.
     pub len: u64,
@@ -40,25 +40,19 @@ pub struct Opening {
 /// # Panics
 /// If what was in flight is not rolled back.
 pub fn measure(path: &Path, len: u64, times: usize, kill: impl Fn(&Path)) -> vista::Result<Opening> {
-    // What has no place in the log's first 64 KiB goes on in free space, as the log of any large transaction does.
-    SegmentOptions::new().size(len).create_with(path, |tx| {
-        *tx.root_mut()? = tx.alloc_slice_zeroed::<u64>((len / 10 * 9 / 8) as usize)?;
-        Ok::<_, vista::Error>(())
-    })?;
+    create(path, len, len / 10 * 9 / 8)?;
     let (mut empty, mut in_flight, mut rollback) = (Vec::new(), Vec::new(), Vec::new());
     let mut byte_count = 0;
     for _ in 0..times {
-        let (segment, micros) = open(path)?;
+        let (segment, micros) = open_timed(path)?;
         assert_eq!(segment.recovery().record_count, 0, "a log that is empty");
         empty.push(micros);
         segment.close()?;
 
         kill(path);
-        let (segment, micros) = open(path)?;
+        let (segment, micros) = open_timed(path)?;
         byte_count = segment.recovery().byte_count;
-        assert_eq!(byte_count, IN_FLIGHT_LEN as u64, "bytes that were rolled back");
-        let words = segment.slice(*segment.root()?)?;
-        assert!(words[..IN_FLIGHT_LEN / 8].iter().all(|&word| word == 0), "what had not committed is gone");
+        check_rollback(&segment, IN_FLIGHT_LEN);
         in_flight.push(micros);
         rollback.push(segment.recovery().duration.as_nanos() as f64 / 1000.0);
         segment.close()?;
@@ -73,21 +67,46 @@ pub fn measure(path: &Path, len: u64, times: usize, kill: impl Fn(&Path)) -> vis
     })
 }
 
-fn open(path: &Path) -> vista::Result<(Segment<PSlice<u64>>, f64)> {
+fn open_timed(path: &Path) -> vista::Result<(Segment<PSlice<u64>>, f64)> {
     let started = Instant::now();
-    let segment = Segment::open(path)?;
+    let segment = open(path)?;
     Ok((segment, started.elapsed().as_nanos() as f64 / 1000.0))
 }
 
-/// Opens the segment, changes its first [`IN_FLIGHT_LEN`] bytes in a transaction, and is killed before the commit.
+/// A segment of `len` bytes with one slice of so many words.
 ///
 /// # Errors
 /// Vista's.
-pub fn die_in_transaction(path: &Path) -> vista::Result<()> {
-    let mut segment = Segment::<PSlice<u64>>::open(path)?;
+pub(crate) fn create(path: &Path, len: u64, words: u64) -> vista::Result<()> {
+    // What has no place in the log's first 64 KiB goes on in free space, as the log of any large transaction does.
+    let segment = SegmentOptions::new().size(len).create_with(path, |tx| {
+        *tx.root_mut()? = tx.alloc_slice_zeroed::<u64>(words as usize)?;
+        Ok::<_, vista::Error>(())
+    })?;
+    segment.close()
+}
+
+pub(crate) fn open(path: &Path) -> vista::Result<Segment<PSlice<u64>>> {
+    Segment::open(path)
+}
+
+/// # Panics
+/// If not all of so many bytes have been rolled back.
+pub(crate) fn check_rollback(segment: &Segment<PSlice<u64>>, bytes: u64) {
+    assert_eq!(segment.recovery().byte_count, bytes, "bytes that were rolled back");
+    let words = segment.root().and_then(|root| segment.slice(*root)).expect("a sound segment");
+    assert!(words[..bytes as usize / 8].iter().all(|&word| word == 0), "what had not committed is gone");
+}
+
+/// Opens the segment, changes its first `bytes` bytes in a transaction, and is killed before the commit.
+///
+/// # Errors
+/// Vista's.
+pub fn die_in_transaction(path: &Path, bytes: u64) -> vista::Result<()> {
+    let mut segment = open(path)?;
     let words = *segment.root()?;
     let mut tx = segment.begin()?;
-    let range = words.slice(..IN_FLIGHT_LEN / 8).expect("a segment with so much data");
+    let range = words.slice(..bytes as usize / 8).expect("a segment with so much data");
     tx.slice_mut(range)?.fill(u64::MAX);
     raise(Signal::SIGKILL).expect("a process may kill itself");
     Ok(())

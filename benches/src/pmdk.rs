@@ -24,7 +24,7 @@ use std::ptr;
 
 use vista::Persistent;
 
-use crate::contest::{Peer, Visitor};
+use crate::contest::{Home, Peer, Visitor};
 use crate::engine::Level;
 use crate::records::{Change, End, Field, Look, Read, Size, Store, TABLES_MAX, Table, Write};
 
@@ -115,17 +115,23 @@ pub fn visit_all(visitor: &mut impl Visitor) {
 }
 
 fn peer(regime: Regime) -> Peer {
-    let (name, level, configuration) = match regime {
-        Regime::Plain => (
-            "libpmemobj",
-            Level::ProcessCrash,
-            "libpmemobj, PMEM_IS_PMEM_FORCE=1 PMEM_NO_FLUSH=1 PMEM_NO_MOVNT=1",
-        ),
-        Regime::WriteBack => {
-            ("libpmemobj, write-back", Level::PowerLoss, "libpmemobj, PMEM_IS_PMEM_FORCE=1; on ADR memory")
-        }
-    };
-    Peer { name, level, configuration, variables: regime.variables() }
+    let variables = regime.variables();
+    match regime {
+        Regime::Plain => Peer {
+            name: "libpmemobj",
+            level: Level::ProcessCrash,
+            configuration: "libpmemobj, PMEM_IS_PMEM_FORCE=1 PMEM_NO_FLUSH=1 PMEM_NO_MOVNT=1; what C allocates is not counted",
+            home: Home::Memory,
+            variables,
+        },
+        Regime::WriteBack => Peer {
+            name: "libpmemobj, write-back",
+            level: Level::PowerLoss,
+            configuration: "libpmemobj, PMEM_IS_PMEM_FORCE=1; on ADR memory; what C allocates is not counted",
+            home: Home::Adr,
+            variables,
+        },
+    }
 }
 
 /// The store.

@@ -21,7 +21,7 @@ use ::redb::{
     TableDefinition, WriteTransaction,
 };
 
-use crate::contest::{Peer, Visitor};
+use crate::contest::{Home, Peer, Visitor};
 use crate::engine::Level;
 use crate::keyed::{Get, Keyed, LOAD_LEN, MISSING, NAMES, Put};
 use crate::records::{Change, End, Look, Size, Store, TABLES_MAX, Table};
@@ -35,6 +35,7 @@ pub fn visit(visitor: &mut impl Visitor) {
             name: "redb, sync",
             level: Level::PowerLoss,
             configuration: "redb 4.1, Durability::Immediate, FileBackend",
+            home: Home::Disk,
             variables: &[],
         },
         |path, sizes| Redb::open(path, sizes, true, Durability::Immediate),
@@ -44,6 +45,7 @@ pub fn visit(visitor: &mut impl Visitor) {
             name: "redb",
             level: Level::ProcessCrash,
             configuration: "redb 4.1, Durability::Immediate, FileBackend without sync_data",
+            home: Home::Memory,
             variables: &[],
         },
         |path, sizes| Redb::open(path, sizes, false, Durability::Immediate),
@@ -57,6 +59,7 @@ pub fn visit_weak(visitor: &mut impl Visitor) {
             name: "redb, Durability::None",
             level: Level::Nothing,
             configuration: "redb 4.1, Durability::None, FileBackend",
+            home: Home::Memory,
             variables: &[],
         },
         |path, sizes| Redb::open(path, sizes, true, Durability::None),

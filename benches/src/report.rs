@@ -1,21 +1,33 @@
-//! Tables, as text that can be pasted into a document.
+//! All that a comparison finds: as a value, as JSON, and as text that can be pasted into a document.
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::aims::{self, Aim, Limit};
+use crate::claims::{self, Claim};
+use crate::engine::Level;
 use crate::fragmentation::Phase;
 use crate::machine::Machine;
 use crate::opening::Opening;
-use crate::race::{Result, ratio};
+use crate::race::{Outcome, Spread, Standing, ratio};
+use crate::recovery::Recovery;
+use crate::work::Counter;
+use crate::workload::{Durable, Workload};
 
 /// All that a comparison has found.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Where.
     pub machine: Machine,
+    /// Who counted instructions.
+    pub counter: Counter,
     /// Race by race.
     pub races: Vec<Race>,
+    /// One range of 8 bytes in data of growing length.
+    pub growth: Vec<Growth>,
+    /// Recovery by length of the log.
+    pub recoveries: Vec<Recovery>,
     /// Contenders that ran without a system call, and those that made one.
     pub silent: Vec<(String, bool)>,
     /// Segments by length.
@@ -24,76 +36,96 @@ pub struct Report {
     pub phases: Vec<Phase>,
     /// What was aimed at.
     pub aims: Vec<Aim>,
+    /// What the paper claims.
+    pub claims: Vec<Claim>,
+    /// What there was no room for.
+    pub left_out: Vec<String>,
+    /// What did not work.
+    pub failures: Vec<String>,
 }
 
 /// One workload's race.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Race {
     /// Name of the workload.
     pub workload: String,
     /// What a store needs to be durable.
     pub domain: String,
-    /// Transactions of each contender in a round, and rounds.
+    /// Transactions of a contender in a round, at most.
     pub per_round: usize,
     /// Rounds that were timed.
     pub rounds: usize,
     /// What came out.
-    pub results: Vec<Result>,
+    pub results: Vec<Standing>,
 }
 
 impl Race {
-    /// The result of a contender.
-    ///
-    /// # Panics
-    /// If it was not in the race.
-    pub fn result(&self, name: &str) -> &Result {
-        let found = self.results.iter().find(|result| result.name == name);
-        found.unwrap_or_else(|| panic!("{name} was not in the race {}", self.workload))
+    /// How a contender fared, if it was in the race and did not fail.
+    pub fn outcome(&self, name: &str) -> Option<&Outcome> {
+        let found = self.results.iter().find(|standing| standing.name == name)?;
+        found.outcome.as_ref().ok()
+    }
+
+    /// The first that is called vista, which is the way that the workload is best written.
+    pub fn vista(&self) -> Option<(&Standing, &Outcome)> {
+        let standing = self.results.iter().find(|standing| standing.name.starts_with("vista"))?;
+        Some((standing, standing.outcome.as_ref().ok()?))
     }
 }
 
-/// Something to be reached.
-#[derive(Clone, Debug, Serialize)]
-pub struct Aim {
-    /// What.
-    pub what: String,
-    /// The most that it may be.
-    pub limit: f64,
-    /// What it is.
-    pub found: f64,
-}
-
-impl Aim {
-    /// Whether it is.
-    pub fn is_reached(&self) -> bool {
-        self.found <= self.limit
-    }
+/// A contender with data of one length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// The length.
+    pub bytes: u64,
+    /// How the contender fared.
+    pub standing: Standing,
 }
 
 impl Report {
+    /// The race on this workload.
+    pub fn race(&self, workload: Workload, durable: Durable) -> Option<&Race> {
+        let domain = durable.domain().to_string();
+        self.races.iter().find(|race| race.workload == workload.title() && race.domain == domain)
+    }
+
+    /// Compares what was found with what is aimed at and what the paper claims.
+    pub fn judge(&mut self) {
+        self.aims = aims::of(self);
+        self.claims = claims::of(self);
+    }
+
     /// All tables.
     pub fn text(&self) -> String {
         let mut text = self.machine.lines().join("\n");
-        text.push_str("\n\n");
-        for race in &self.races {
-            text.push_str(&race_table(race));
+        writeln!(text, "\n{}\n", self.counter.line()).expect("a string takes all");
+        let tables = [
+            self.races.iter().map(race_table).collect::<Vec<_>>().join("\n"),
+            self.races.iter().filter_map(latency_table).collect::<Vec<_>>().join("\n"),
+            growth_table(&self.growth),
+            recovery_table(&self.recoveries),
+            if self.openings.is_empty() { String::new() } else { opening_table(&self.openings) },
+            if self.phases.is_empty() { String::new() } else { phase_table(&self.phases) },
+            self.silent.iter().map(silent_line).collect(),
+            if self.claims.is_empty() { String::new() } else { claim_table(&self.claims) },
+            if self.aims.is_empty() { String::new() } else { aim_table(&self.aims) },
+            lines("left out: ", &self.left_out),
+            lines("FAILED: ", &self.failures),
+        ];
+        for table in tables.iter().filter(|table| !table.is_empty()) {
+            text.push_str(table);
             text.push('\n');
         }
-        if self.aims.is_empty() {
-            return text; // The races alone were asked for.
-        }
-        text.push_str(&opening_table(&self.openings));
-        text.push('\n');
-        text.push_str(&phase_table(&self.phases));
-        text.push('\n');
-        for (name, is_silent) in &self.silent {
-            let word = if *is_silent { "no system call" } else { "MADE A SYSTEM CALL" };
-            writeln!(text, "{word}: {name}").expect("a string takes all");
-        }
-        text.push('\n');
-        text.push_str(&aim_table(&self.aims));
         text
     }
+}
+
+fn lines(head: &str, lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{head}{line}\n")).collect()
+}
+
+fn silent_line((name, is_silent): &(String, bool)) -> String {
+    format!("{}: {name}\n", if *is_silent { "no system call" } else { "MADE A SYSTEM CALL" })
 }
 
 /// Columns of equal width, as a Markdown table.
@@ -126,49 +158,84 @@ fn rule(column: usize, width: usize) -> String {
 }
 
 /// What a contender is of its bounds.
-fn bounds(race: &Race, result: &Result) -> [Option<f64>; 2] {
-    let of = |name: &str| race.results.iter().find(|bound| bound.name == name);
-    let stores = of("bare stores").or_else(|| of("malloc and free"));
-    [stores, of("bare undo log")].map(|bound| bound.map(|bound| ratio(result, bound)))
+fn bounds(race: &Race, outcome: &Outcome) -> [Option<f64>; 2] {
+    let stores = race.outcome("bare stores").or_else(|| race.outcome("malloc and free"));
+    [stores, race.outcome("bare undo log")].map(|bound| bound.map(|bound| ratio(outcome, bound)))
 }
 
 fn race_table(race: &Race) -> String {
-    let rows: Vec<Vec<String>> = race
-        .results
-        .iter()
-        .map(|result| {
-            let [stores, log] = bounds(race, result);
-            let factor = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
-            let costs = result.costs;
-            vec![
-                result.name.to_owned(),
-                nanos(result.nanos.median),
-                format!("{}..{}", nanos(result.nanos.lower), nanos(result.nanos.upper)),
-                factor(stores),
-                factor(log),
-                plain(costs.fences),
-                plain(costs.lines),
-                plain(costs.log_bytes),
-                plain(costs.allocations),
-            ]
-        })
-        .collect();
     let header = [
         "engine",
+        "survives",
         "ns",
         "quartiles",
+        "CPU",
+        "process",
         "to stores",
         "to undo log",
         "fences",
         "lines",
         "log bytes",
         "allocations",
+        "instructions",
+        "calls",
+        "a round",
     ];
+    let rows: Vec<_> = race.results.iter().map(|standing| race_row(race, standing, header.len())).collect();
     let title = format!(
-        "{}; {}: nanoseconds per transaction, {} of them a round, {} rounds\n\n",
+        "{}; {}: nanoseconds per transaction, at most {} of them a round, {} rounds\n\n",
         race.workload, race.domain, race.per_round, race.rounds
     );
-    title + &table(&header, &rows)
+    let failed = |standing: &Standing| {
+        let failure = standing.outcome.as_ref().err()?;
+        Some(format!("{} failed: {failure}\n", standing.name))
+    };
+    let configured = |standing: &Standing| {
+        let configuration = &standing.configuration;
+        (!configuration.is_empty()).then(|| format!("- {}: {configuration}\n", standing.name))
+    };
+    let notes: String = race.results.iter().filter_map(configured).collect();
+    let failures: String = race.results.iter().filter_map(failed).collect();
+    title + &table(&header, &rows) + &notes + &failures
+}
+
+fn race_row(race: &Race, standing: &Standing, columns: usize) -> Vec<String> {
+    let mut row = vec![standing.name.clone(), standing.level.to_string()];
+    let Ok(outcome) = &standing.outcome else {
+        row.push("failed".to_owned());
+        row.resize(columns, "-".to_owned());
+        return row;
+    };
+    let [stores, log] = bounds(race, outcome);
+    let factor = |ratio: Option<f64>| ratio.map_or_else(dash, figure);
+    let count = |count: Option<f64>| count.map_or_else(dash, plain);
+    let seam = outcome.costs.and_then(|costs| costs.seam);
+    let work = outcome.work.as_ref();
+    row.extend([
+        nanos(outcome.wall.median),
+        format!("{}..{}", nanos(outcome.wall.lower), nanos(outcome.wall.upper)),
+        nanos(outcome.thread.median),
+        nanos(outcome.process.median),
+        factor(stores),
+        factor(log),
+        count(seam.map(|seam| seam.fences)),
+        count(seam.map(|seam| seam.lines)),
+        count(seam.map(|seam| seam.log_bytes)),
+        count(outcome.costs.map(|costs| costs.allocations)),
+        count(work.and_then(|work| work.instructions).map(f64::round)),
+        count(work.map(|work| work.system_calls)),
+        outcome.per_round.to_string(),
+    ]);
+    row
+}
+
+/// Three digits or more.
+fn figure(figure: f64) -> String {
+    if figure < 100.0 { format!("{figure:.2}") } else { format!("{figure:.0}") }
+}
+
+fn dash() -> String {
+    "-".to_owned()
 }
 
 fn nanos(nanos: f64) -> String {
@@ -180,13 +247,88 @@ fn plain(count: f64) -> String {
     if count.fract() == 0.0 { format!("{count:.0}") } else { format!("{count:.2}") }
 }
 
+/// Of a race whose transactions were also timed one by one.
+fn latency_table(race: &Race) -> Option<String> {
+    let latency = |standing: &Standing| {
+        let latency = standing.outcome.as_ref().ok()?.latency?;
+        let mut row = vec![standing.name.clone(), standing.level.to_string()];
+        row.extend(latency.quantiles().map(|nanos| nanos.map_or_else(dash, |nanos| nanos.to_string())));
+        row.extend([latency.max, latency.overhead, latency.count].map(|number| number.to_string()));
+        Some(row)
+    };
+    let rows: Vec<_> = race.results.iter().filter_map(latency).collect();
+    let header = ["engine", "survives", "p50", "p99", "p99.9", "max", "of the clock", "transactions"];
+    let title = format!(
+        "{}; {}: latency of a transaction in nanoseconds, the clock's own included\n\n",
+        race.workload, race.domain
+    );
+    (!rows.is_empty()).then(|| title + &table(&header, &rows))
+}
+
+fn growth_table(growth: &[Growth]) -> String {
+    let mut lengths: Vec<_> = growth.iter().map(|growth| growth.bytes).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let mut engines: Vec<(&str, Level)> = Vec::new();
+    for Growth { standing, .. } in growth {
+        if !engines.iter().any(|(name, _)| *name == standing.name) {
+            engines.push((&standing.name, standing.level));
+        }
+    }
+    if engines.is_empty() {
+        return String::new();
+    }
+    let cell = |name: &str, bytes: u64| {
+        let found = growth.iter().find(|growth| growth.bytes == bytes && growth.standing.name == name);
+        let outcome = found.map(|growth| &growth.standing.outcome);
+        match outcome {
+            Some(Ok(outcome)) => nanos(outcome.wall.median),
+            Some(Err(_)) => "failed".to_owned(),
+            None => dash(),
+        }
+    };
+    let rows: Vec<_> = engines
+        .iter()
+        .map(|(name, level)| {
+            let cells = lengths.iter().map(|&bytes| cell(name, bytes));
+            [(*name).to_owned(), level.to_string()].into_iter().chain(cells).collect()
+        })
+        .collect();
+    let lengths: Vec<_> = lengths.iter().map(|bytes| format!("{} MiB", bytes >> 20)).collect();
+    let header: Vec<_> =
+        ["engine", "survives"].into_iter().chain(lengths.iter().map(String::as_str)).collect();
+    let title = "one range of 8 B; page-cache: nanoseconds per transaction, by length of the data\n\n";
+    title.to_owned() + &table(&header, &rows)
+}
+
+fn recovery_table(recoveries: &[Recovery]) -> String {
+    if recoveries.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<_> = recoveries
+        .iter()
+        .map(|recovery| {
+            vec![
+                recovery.name.clone(),
+                recovery.level.to_string(),
+                format!("{} KiB", recovery.log_bytes >> 10),
+                micros(recovery.micros),
+            ]
+        })
+        .collect();
+    let title =
+        "recovery, in microseconds (quartiles): opening after a kill, by the bytes that the log restores\n\n";
+    title.to_owned() + &table(&["engine", "survives", "restored", "opening"], &rows)
+}
+
+fn micros(spread: Spread) -> String {
+    format!("{:.0} ({:.0}..{:.0})", spread.median, spread.lower, spread.upper)
+}
+
 fn opening_table(openings: &[Opening]) -> String {
     let rows: Vec<_> = openings
         .iter()
         .map(|opening| {
-            let micros = |spread: crate::race::Spread| {
-                format!("{:.0} ({:.0}..{:.0})", spread.median, spread.lower, spread.upper)
-            };
             vec![
                 format!("{} MiB", opening.len >> 20),
                 micros(opening.empty),
@@ -209,7 +351,7 @@ fn phase_table(phases: &[Phase]) -> String {
         .map(|phase| {
             let is_empty = phase.asked == 0;
             vec![
-                phase.name.to_owned(),
+                phase.name.clone(),
                 phase.operations.to_string(),
                 phase.block_count.to_string(),
                 mib(phase.asked),
@@ -243,14 +385,29 @@ fn aim_table(aims: &[Aim]) -> String {
     let rows: Vec<_> = aims
         .iter()
         .map(|aim| {
+            let limit = match aim.limit {
+                Limit::AtMost(limit) => format!("at most {limit:.2}"),
+                Limit::AtLeast(limit) => format!("at least {limit:.2}"),
+            };
             let verdict = if aim.is_reached() { "reached" } else { "MISSED" };
-            vec![
-                aim.what.clone(),
-                format!("{:.2}", aim.limit),
-                format!("{:.2}", aim.found),
-                verdict.to_owned(),
-            ]
+            vec![aim.what.clone(), limit, figure(aim.found), verdict.to_owned()]
         })
         .collect();
-    table(&["aim", "at most", "found", ""], &rows)
+    table(&["aim", "limit", "found", ""], &rows)
+}
+
+fn claim_table(claims: &[Claim]) -> String {
+    let rows: Vec<_> = claims
+        .iter()
+        .map(|claim| {
+            let verdict = match claim.holds {
+                Some(true) => "holds",
+                Some(false) => "DOES NOT HOLD",
+                None => "-",
+            };
+            let paper = claim.paper.map_or_else(dash, |paper| format!("{paper:.0}"));
+            vec![claim.what.clone(), claim.of.clone(), paper, figure(claim.ours), verdict.to_owned()]
+        })
+        .collect();
+    table(&["claim of the paper", "of", "paper", "here", ""], &rows)
 }

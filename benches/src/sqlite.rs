@@ -16,7 +16,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::contest::{Peer, Visitor};
+use crate::contest::{Home, Peer, Visitor};
 use crate::engine::Level;
 use crate::keyed::{Get, Keyed, LOAD_LEN, MISSING, NAMES, Put};
 use crate::records::{Change, End, Look, Size, Store, Table};
@@ -37,8 +37,8 @@ pub fn visit(visitor: &mut impl Visitor) {
         Peer {
             name: "SQLite, sync",
             level: Level::PowerLoss,
-            configuration: "SQLite (rusqlite 0.41), WAL, synchronous=FULL, exclusive lock, cache of 256 MiB",
-            variables: &[],
+            configuration: "SQLite (rusqlite 0.41), WAL, synchronous=FULL, exclusive lock, cache of 256 MiB; what C allocates is not counted",
+            home: Home::Disk,variables: &[],
         },
         |path, sizes| Sqlite::open(path, sizes, "FULL"),
     );
@@ -46,8 +46,8 @@ pub fn visit(visitor: &mut impl Visitor) {
         Peer {
             name: "SQLite",
             level: Level::ProcessCrash,
-            configuration: "SQLite (rusqlite 0.41), WAL, synchronous=OFF, exclusive lock, cache of 256 MiB",
-            variables: &[],
+            configuration: "SQLite (rusqlite 0.41), WAL, synchronous=OFF, exclusive lock, cache of 256 MiB; what C allocates is not counted",
+            home: Home::Memory,variables: &[],
         },
         |path, sizes| Sqlite::open(path, sizes, "OFF"),
     );

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::bank::DebitCredit;
 use crate::bare::{Log, Nothing, Undo};
-use crate::contest::{self, Peer, Visitor};
+use crate::contest::{self, Home, Peer, Visitor};
 use crate::engine::{Engine, Level, Random};
 use crate::files::Files;
 use crate::memory::{Bare, BareKind, Vista};
@@ -34,7 +34,8 @@ fn workload() -> DebitCredit {
 
 /// Shows all engines at all levels: those behind the seam, the peers, and the ones that have to be caught.
 pub fn visit(visitor: &mut impl Visitor) {
-    let ours = |name, level, configuration| Peer { name, level, configuration, variables: &[] };
+    let ours =
+        |name, level, configuration| Peer { name, level, configuration, home: Home::Memory, variables: &[] };
     visitor.visit(
         ours("bare stores", Level::Nothing, "no log: a transaction can be cut in two"),
         open_bare::<Nothing>,
@@ -205,7 +206,7 @@ pub fn campaign(program: &Path, files: &Files, only: &[String], rounds: usize, s
 }
 
 fn torment(program: &Path, files: &Files, peer: Peer, rounds: usize, random: &mut Random) -> Survivor {
-    let Peer { name, level, configuration, variables } = peer;
+    let Peer { name, level, configuration, variables, .. } = peer;
     let mut survivor =
         Survivor { name, level, configuration, outcomes: Vec::new(), acknowledged: 0, most_lost: 0 };
     let child = |path: &Path, interval: u64| {

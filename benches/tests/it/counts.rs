@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use benches::debit_credit;
 use benches::engine::Entry;
-use benches::{allocations, heap};
+use benches::{allocations, heap, system_calls};
 use rio::Domain;
 use workloads::Scale;
 
@@ -69,4 +69,29 @@ fn a_transaction_makes_no_system_call_and_one_would_be_seen() {
     assert!(output.status.success() && output.stdout == b".", "{output:?}");
     let output = silent(&["--make-a-call"]);
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn system_calls_of_all_threads_are_counted_between_the_marks() {
+    for count in [0, 1, 100] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_benches"));
+        assert_eq!(system_calls::count(command.args(["calls", &count.to_string()])).unwrap(), count);
+    }
+}
+
+#[test]
+fn a_program_without_marks_is_an_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_benches"));
+    let error = system_calls::count(command.arg("--version").stderr(std::process::Stdio::null()));
+    assert!(error.is_err(), "{error:?}");
+}
+
+#[test]
+fn a_pwrite_and_an_fdatasync_are_two_system_calls() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_benches"));
+    command
+        .args(["run", "range8", "bare pwrite + fdatasync", "--count", "20", "--traced", "--dir"])
+        .arg(dir());
+    command.arg("--disk").arg(dir());
+    assert_eq!(system_calls::count(&mut command).unwrap(), 40);
 }

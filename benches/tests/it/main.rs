@@ -5,8 +5,9 @@
 mod engines; // every engine ends in the model's state
 mod records; // every workload on every store behind the seam
 mod survive; // who keeps what it has acknowledged
-mod counts; // fences, lines, allocations
-mod others; // opening and fragmentation
+mod counts; // fences, lines, allocations, system calls
+mod others; // opening, recovery and fragmentation
+mod reports; // what is made of the figures
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
+use benches::recovery::{self, patient};
 use benches::{fragmentation, opening};
 
 use crate::files;
@@ -18,6 +19,23 @@ fn opening_rolls_back_what_a_killed_process_left() {
     };
     let opening = opening::measure(&files.path(), 16 << 20, 2, kill).unwrap();
     assert_eq!(opening.byte_count, 1 << 20);
+}
+
+#[test]
+fn a_log_of_any_length_is_recovered() {
+    let files = files();
+    for bytes in [4096, 1 << 20] {
+        let dir = files.path();
+        std::fs::create_dir(&dir).unwrap();
+        let kill = || {
+            let program = env!("CARGO_BIN_EXE_benches");
+            let mut command = Command::new(program);
+            command.arg("die-by-engine").arg(&dir).args(["vista", &bytes.to_string()]);
+            assert_eq!(command.status().unwrap().signal(), Some(9));
+        };
+        let recovery = recovery::measure(patient("vista"), &dir, bytes, 1, kill);
+        assert_eq!(recovery.log_bytes, bytes);
+    }
 }
 
 #[test]
