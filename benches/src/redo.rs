@@ -11,14 +11,17 @@ use lrvm::{Begin, Enlisted, MapMode, Options, Region, Rvm, Transaction};
 use rio::RegionOptions;
 use vista::Persistent;
 
-use crate::contest::{Peer, Visitor};
+use crate::aims::{LRVM_DISK, LRVM_FILES, LRVM_RIO};
+use crate::contest::{Home, Peer, Visitor};
 use crate::engine::Level;
 use crate::records::{Change, End, Field, Look, Read, Size, Store, TABLES_MAX, Table, Write};
 
-/// Length of the log: room for some ten thousand transactions of debit-credit.
+/// Length of the log in memory: room for some fifty thousand transactions of debit-credit.
 const LOG_LEN: u64 = 16 << 20;
+/// The same on a disk, where fewer transactions run: short enough that some truncations come to be measured.
+const DISK_LOG_LEN: u64 = 4 << 20;
 /// Bytes in a transaction that fills a table.
-const LOAD_LEN: usize = 1 << 20;
+const LOAD_LEN: usize = 1 << 19;
 /// Transactions that wait for a flush together, where not every one is flushed.
 pub const GROUP_LEN: u64 = 1000;
 /// Alignment of tables.
@@ -29,36 +32,40 @@ const FAULTLESS: &str = "lrvm without fault";
 /// What log and segment lie on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
-    /// Files, through the system.
+    /// Files on a disk.
+    Disk,
+    /// Files in memory.
     Files,
     /// Regions of rio.
     Rio,
 }
 
-/// Shows lrvm in all its ways, in the directory that everything else is in.
+/// Shows lrvm in all its ways.
 pub fn visit(visitor: &mut impl Visitor) {
-    let ours = |name, level, configuration| Peer { name, level, configuration, variables: &[] };
+    let disk =
+        |name, level, configuration| Peer { name, level, configuration, home: Home::Disk, variables: &[] };
+    let memory = |name, level, configuration| Peer { home: Home::Memory, ..disk(name, level, configuration) };
     visitor.visit(
-        ours("lrvm, flush", Level::PowerLoss, "files; every commit flushed; log of 16 MiB truncated at 50 %"),
+        disk(LRVM_DISK, Level::PowerLoss, "every commit flushed; log of 4 MiB, truncated at 50 %"),
+        |path, sizes| Lrvm::open(path, sizes, On::Disk, lrvm::End::Flush),
+    );
+    visitor.visit(
+        disk("lrvm, disk, no-flush", Level::Nothing, "a flush per 1000 commits: a crash loses up to 1000"),
+        |path, sizes| Lrvm::open(path, sizes, On::Disk, lrvm::End::NoFlush),
+    );
+    visitor.visit(
+        memory(LRVM_FILES, Level::ProcessCrash, "every commit flushed; log of 16 MiB, truncated at 50 %"),
         |path, sizes| Lrvm::open(path, sizes, On::Files, lrvm::End::Flush),
     );
     visitor.visit(
-        ours(
-            "lrvm, no-flush",
-            Level::Nothing,
-            "files; a flush per 1000 commits, so that a crash loses up to 1000",
-        ),
-        |path, sizes| Lrvm::open(path, sizes, On::Files, lrvm::End::NoFlush),
-    );
-    visitor.visit(
-        ours("lrvm on Rio, flush", Level::ProcessCrash, "regions of rio; every commit flushed"),
+        memory(LRVM_RIO, Level::ProcessCrash, "every commit flushed; log of 16 MiB, truncated at 50 %"),
         |path, sizes| Lrvm::open(path, sizes, On::Rio, lrvm::End::Flush),
     );
     visitor.visit(
-        ours(
-            "lrvm on Rio, no-flush",
+        memory(
+            "lrvm, on Rio, no-flush",
             Level::Nothing,
-            "regions of rio; a flush per 1000 commits, so that a crash loses up to 1000",
+            "a flush per 1000 commits: a crash loses up to 1000",
         ),
         |path, sizes| Lrvm::open(path, sizes, On::Rio, lrvm::End::NoFlush),
     );
@@ -111,9 +118,10 @@ impl Lrvm {
         }
         let options = Options::new().background(false);
         let rvm = match on {
-            On::Files => {
+            On::Disk | On::Files => {
                 if is_new {
-                    lrvm::create_log(&log, LOG_LEN).expect(FAULTLESS);
+                    let log_len = if on == On::Disk { DISK_LOG_LEN } else { LOG_LEN };
+                    lrvm::create_log(&log, log_len).expect(FAULTLESS);
                     lrvm::create_segment(&data, len).expect(FAULTLESS);
                 }
                 options.open(&log)
