@@ -54,6 +54,8 @@ pub(crate) struct Open {
     pub(crate) restores: bool,
     /// The ranges as they were declared.
     pub(crate) ranges: Vec<Range<u64>>,
+    /// What of them is logged.
+    pub(crate) logged: Vec<Range<u64>>,
     /// Their old bytes, one behind the other.
     old: Vec<u8>,
     /// The transaction without restore that was given up here; 0 for none.
@@ -260,10 +262,12 @@ impl Open {
         /// Bytes of old bytes that are kept allocated for the next transaction.
         const KEPT_LEN: usize = 1 << 20;
         self.transaction = 0;
-        self.ranges.clear();
         self.old.clear();
         self.old.shrink_to(KEPT_LEN);
-        self.ranges.shrink_to(KEPT_LEN / size_of::<Range<u64>>());
+        for ranges in [&mut self.ranges, &mut self.logged] {
+            ranges.clear();
+            ranges.shrink_to(KEPT_LEN / size_of::<Range<u64>>());
+        }
     }
 }
 

@@ -106,18 +106,10 @@ struct Queued {
 }
 
 /// A record and what it is of, on the way into the queue.
-pub(crate) struct Commit<'a> {
+pub(crate) struct Commit {
     pub(crate) record: Finished,
-    /// Region by region, what was declared and what of it was logged.
-    pub(crate) parts: &'a [Part<'a>],
     pub(crate) intra_bytes_saved: u64,
     pub(crate) is_flush: bool,
-}
-
-pub(crate) struct Part<'a> {
-    pub(crate) region: &'a Arc<Shared>,
-    pub(crate) declared: &'a [Range<u64>],
-    pub(crate) logged: &'a [Range<u64>],
 }
 
 impl Rvm {
@@ -378,7 +370,11 @@ impl Inner {
     /// Takes a record into the queue, from which moment on its transaction has committed; returns its number.
     ///
     /// What waits never exceeds what the log can take at once, since it goes there as one batch.
-    pub(crate) fn commit(&self, commit: Commit<'_>) -> Result<u64> {
+    pub(crate) fn commit<'r>(
+        &self,
+        commit: Commit,
+        regions: impl Iterator<Item = &'r Region> + Clone,
+    ) -> Result<u64> {
         let len = commit.record.len();
         let mut state = self.lock();
         loop {
@@ -394,17 +390,17 @@ impl Inner {
         }
         let number = state.first + state.queue.len() as u64;
         let position = state.extent.tail;
-        for part in commit.parts {
-            let mut pages = part.region.pages();
+        for region in regions.clone() {
+            let mut pages = region.shared.pages();
             pages.transaction = 0;
-            for range in part.declared {
+            for range in &region.open.ranges {
                 for page in pages_of(range) {
                     let entry = &mut pages.table[page];
                     entry.uncommitted -= 1;
                     entry.commit = number;
                     if !entry.is_queued {
                         entry.is_queued = true;
-                        state.dirty.push_back(Dirty { position, region: part.region.clone(), page });
+                        state.dirty.push_back(Dirty { position, region: region.shared.clone(), page });
                     }
                 }
             }
@@ -418,7 +414,7 @@ impl Inner {
         state.queue_len += len;
         state.queue.push_back(Some(Queued { record: commit.record, live: u64::MAX }));
         if state.tuning.coalesce_transactions && (!commit.is_flush || state.queue.len() > 1) {
-            state.overwrite(commit.parts, number);
+            state.overwrite(regions, number);
         }
         Ok(number)
     }
@@ -653,15 +649,17 @@ fn fill(device: &dyn Device, offset: u64, len: u64, mode: MapMode, name: &Arc<st
 
 impl State {
     /// Notes what the commit has overwritten, and takes out of the queue what nobody needs any more.
-    fn overwrite(&mut self, parts: &[Part<'_>], number: u64) {
+    fn overwrite<'r>(&mut self, regions: impl Iterator<Item = &'r Region> + Clone, number: u64) {
         let State { latest, queue, first, queue_len, statistics, buffers, .. } = self;
         let own = (number - *first) as usize;
-        let bytes = parts.iter().flat_map(|part| part.logged).map(|range| range.end - range.start).sum();
+        let logged = regions.clone().flat_map(|region| &region.open.logged);
+        let bytes = logged.map(|range| range.end - range.start).sum();
         queue[own].as_mut().expect("the record just queued").live = bytes;
-        for part in parts {
-            for range in part.logged {
-                let range = part.region.start + range.start..part.region.start + range.end;
-                latest.write(part.region.segment, range, number, |loser, len| {
+        for region in regions {
+            let Shared { segment, start, .. } = *region.shared;
+            for range in &region.open.logged {
+                let range = start + range.start..start + range.end;
+                latest.write(segment, range, number, |loser, len| {
                     let place = (loser - *first) as usize;
                     let Some(queued) = &mut queue[place] else { return };
                     queued.live -= len;

@@ -12,8 +12,8 @@ use bytemuck::NoUninit;
 use crate::error::{Error, Result};
 use crate::ranges::coalesce;
 use crate::record::{Draft, EMPTY_LEN, range_len};
-use crate::region::Region;
-use crate::rvm::{Commit, Inner, Part};
+use crate::region::{Open, Region};
+use crate::rvm::{Commit, Inner};
 
 /// How a transaction begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,18 +177,20 @@ impl<'r> Transaction<'r> {
     /// Captures the new bytes in a record and queues it; the number of the commit, if there was anything to log.
     fn log(&mut self, is_flush: bool) -> Result<Option<u64>> {
         let (tuning, buffer) = self.inner.prepare();
-        let mut logged = Vec::with_capacity(self.count());
         let (mut len, mut declared_len) = (EMPTY_LEN, EMPTY_LEN);
         for region in self.regions_mut() {
-            let mut ranges: Vec<Range<u64>> = region.open.ranges.clone();
-            declared_len += ranges.iter().map(|range| range_len(range.end - range.start)).sum::<u64>();
+            let Open { ranges, logged, .. } = &mut region.open;
+            logged.clone_from(ranges);
             if tuning.coalesce_ranges {
-                coalesce(&mut ranges);
+                coalesce(logged);
             } else {
-                ranges.retain(|range| !range.is_empty());
+                logged.retain(|range| !range.is_empty());
             }
-            len += ranges.iter().map(|range| range_len(range.end - range.start)).sum::<u64>();
-            logged.push(ranges);
+            let len_of = |ranges: &[Range<u64>]| -> u64 {
+                ranges.iter().map(|range| range_len(range.end - range.start)).sum()
+            };
+            declared_len += len_of(ranges);
+            len += len_of(logged);
         }
         if len == EMPTY_LEN {
             for region in self.regions_mut() {
@@ -202,27 +204,24 @@ impl<'r> Transaction<'r> {
             return Err(Error::TooLarge { len, capacity });
         }
         let mut draft = Draft::new(buffer);
-        for (region, ranges) in self.regions().zip(&logged) {
+        for region in self.regions() {
             let bytes = region.bytes();
-            for range in ranges {
+            for range in &region.open.logged {
                 let new = &bytes[range.start as usize..range.end as usize];
                 draft.push(region.shared.segment, region.shared.start + range.start, new);
             }
         }
         let record = draft.finish(self.number);
         debug_assert_eq!(record.len(), len);
-        let parts: Vec<Part<'_>> = std::iter::zip(self.regions(), &logged)
-            .map(|(region, logged)| Part { region: &region.shared, declared: &region.open.ranges, logged })
-            .collect();
         let intra_bytes_saved = declared_len - len;
-        self.inner.commit(Commit { record, parts: &parts, intra_bytes_saved, is_flush }).map(Some)
+        self.inner.commit(Commit { record, intra_bytes_saved, is_flush }, self.regions()).map(Some)
     }
 
     fn count(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.len()
     }
 
-    fn regions(&self) -> impl Iterator<Item = &Region> {
+    fn regions(&self) -> impl Iterator<Item = &Region> + Clone {
         self.first.iter().chain(&self.more).map(|region| &**region)
     }
 
