@@ -43,7 +43,7 @@ pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
     };
     explorer.images_of_workload();
     while let Some(job) = explorer.queue.pop_front() {
-        if explorer.report.failure.is_some() && !campaign.keeps_going {
+        if explorer.report.failure.is_some() && !campaign.keeps_going || explorer.is_late() {
             explorer.queue.push_front(job);
             break;
         }
@@ -200,6 +200,7 @@ struct Explorer<'c, T> {
     resumed: usize,
     undecided: Undecided,
     report: Report,
+    started: Instant,
 }
 
 impl<'c, T> Explorer<'c, T> {
@@ -236,6 +237,7 @@ impl<'c, T> Explorer<'c, T> {
             resumed: 0,
             undecided: Undecided::default(),
             report,
+            started: Instant::now(),
         };
         explorer.run_workload().map_err(|message| {
             let mut report = explorer.report_so_far();
@@ -404,7 +406,11 @@ impl<'c, T> Explorer<'c, T> {
                     self.report.uncovered += 1;
                     return;
                 }
-                Some(_) if runs == self.budget.samples || self.report.images >= self.budget.images => {
+                Some(_)
+                    if runs == self.budget.samples
+                        || self.report.images >= self.budget.images
+                        || self.is_late() =>
+                {
                     self.report.uncovered += 1;
                     return;
                 }
@@ -948,6 +954,12 @@ impl<'c, T> Explorer<'c, T> {
             let _ = self.position(before);
         }
         symbols::captured()
+    }
+
+    /// Whether the time is over. Reported, since whoever asks stops.
+    fn is_late(&mut self) -> bool {
+        self.report.is_out_of_time = self.started.elapsed() >= self.budget.time;
+        self.report.is_out_of_time
     }
 
     fn finish(mut self, started: Instant) -> Report {

@@ -1,5 +1,7 @@
 //! What each setting of a campaign is for: small structures with one mistake each, which it finds and others do not.
 
+use std::time::Duration;
+
 use crash_sim::Model::{Adr, Coherent, PowerLoss};
 use crash_sim::{Campaign, Expect, Failure, Model, Oracle, Report, Sim};
 
@@ -311,6 +313,16 @@ fn a_limit_of_images_leaves_some_and_says_so() {
     report.assert();
     assert!(!report.is_complete() && report.left > 0 && report.images == 50, "{report}");
     assert!(report.to_string().contains("images are left"), "{report}");
+}
+
+#[test]
+fn a_limit_of_time_leaves_some_and_says_so() {
+    let late = array(true).resume(10).time_max(Duration::ZERO).explore(Coherent);
+    assert!(late.is_ok() && late.is_out_of_time && !late.is_complete(), "{late}");
+    assert_eq!((late.recoveries, late.left), (0, late.images), "what was met is left: {late}");
+    assert!(late.to_string().contains("out of time"), "{late}");
+    let whole = array(false).time_max(Duration::from_secs(3600)).explore(Coherent);
+    assert!(!whole.is_out_of_time && whole.is_complete(), "{whole}");
 }
 
 #[test]
