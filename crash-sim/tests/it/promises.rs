@@ -315,6 +315,23 @@ fn a_limit_of_images_leaves_some_and_says_so() {
     assert!(report.to_string().contains("images are left"), "{report}");
 }
 
+/// A third of all images is wrong, all of it behind the first two thirds of the workload.
+#[test]
+fn a_limit_of_images_looks_at_all_of_the_workload() {
+    let campaign = || {
+        Campaign::new("late mistake", 64 << 10)
+            .create(Ok::<_, String>)
+            .open(Ok::<_, String>)
+            .operations(300, |sim, n| Done::Ok(sim.store(8 * n as u64, 1)))
+            .check(|sim, _| if sim.load(8 * 200) == 1 { Err("the 201st operation") } else { Ok(()) })
+    };
+    let kept_going = campaign().images_max(40).keep_going().explore(Coherent);
+    assert!((3..=30).contains(&kept_going.failures), "{kept_going}");
+    assert_eq!(kept_going.images, 40, "{kept_going}");
+    let images = campaign().keep_going().explore(Coherent).images;
+    assert_eq!(kept_going.images + kept_going.left, images, "what is left is counted: {kept_going}");
+}
+
 #[test]
 fn a_limit_of_time_leaves_some_and_says_so() {
     let late = array(true).resume(10).time_max(Duration::ZERO).explore(Coherent);
