@@ -305,16 +305,19 @@ impl<T> Campaign<T> {
         self
     }
 
-    /// Ends after so many distinct images, and reports how many are left.
+    /// Ends after so many distinct images, and reports how many are left. Which ones they are is chosen by the
+    /// [seed](Campaign::seed): from all of the workload alike, half of them for the recoveries if these have as many. All
+    /// images that are chosen are kept in memory, each as large as the workload's changes.
     pub fn images_max(mut self, count: usize) -> Self {
         self.budget.images = count;
         self
     }
 
-    /// Ends after this time, and [reports](Report::is_out_of_time) what it had met and not recovered by then. The clock is
-    /// looked at before each recovery, so that one recovery, and making a failure small, may take longer. How far a
-    /// campaign comes in a time differs from run to run: for what has to be the same every time there is
-    /// [`images_max`](Campaign::images_max).
+    /// Ends after this time, and [reports](Report::is_out_of_time) that it did, and what it had met and not recovered by
+    /// then. The clock is looked at before each recovery and at each crash point, so that one run of the program under
+    /// test, and making a failure small, may take longer. Images are taken from everywhere, not in the order of the
+    /// program. How far a campaign comes in a time differs from run to run: for what has to be the same every time there
+    /// is [`images_max`](Campaign::images_max).
     pub fn time_max(mut self, time: Duration) -> Self {
         self.budget.time = time;
         self

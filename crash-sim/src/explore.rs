@@ -342,9 +342,11 @@ impl<'c, T> Explorer<'c, T> {
         let start = self.start_of_workload();
         self.canvas.load(&Delta::default());
         self.spread.begin(self.budget.images);
-        if self.seen.insert(start.moment.hash() ^ self.canvas.hash()) {
+        if self.seen.insert(start.moment.hash() ^ self.canvas.hash())
+            && let Some(place) = self.place()
+        {
             let crash = Crash { point: 0, lost: Box::default(), is_kill: false };
-            self.enqueue(start, self.canvas.delta(), None, Rc::default(), crash);
+            self.enqueue(place, start, self.canvas.delta(), None, Rc::default(), crash);
         }
         self.images_of(&trace, dropped, &mut Pending::default(), start, &[]);
         self.workload = trace;
@@ -365,10 +367,10 @@ impl<'c, T> Explorer<'c, T> {
         }
     }
 
-    /// The images of a recovery have their share of what is left of the budget.
+    /// The images of one recovery take at most a sixteenth of what is left of the budget.
     fn share_budget(&mut self) {
         let left = self.budget.images.saturating_sub(self.report.images);
-        self.spread.begin(left.div_ceil(self.queue.len() + 1));
+        self.spread.begin(left.div_ceil(16));
         self.met_from = self.queue.len();
     }
 
@@ -575,6 +577,10 @@ impl<'c, T> Explorer<'c, T> {
             if !moment.is_crashed {
                 return;
             }
+            if self.is_late() {
+                self.report.uncovered += 1;
+                return;
+            }
             self.report.points += 1;
             if !left.is_empty() || is_lazy && combination_count(units) > u128::from(eager) {
                 self.meet_open(Start { moment, ..start }, canvas, index, units, left, arrived);
@@ -582,10 +588,19 @@ impl<'c, T> Explorer<'c, T> {
             }
             let seed = seed ^ (index as u64) << 20 ^ units.len() as u64;
             let Combined { tried, all } = combine(canvas, units, eager, samples, seed, |canvas, kept| {
-                if self.seen.insert(moment.hash() ^ canvas.hash()) {
+                if self.seen.insert(moment.hash() ^ canvas.hash())
+                    && let Some(place) = self.place()
+                {
                     let lost = lost_of(units, kept);
                     let crash = Crash { point: index as u32, lost, is_kill: false };
-                    self.enqueue(Start { moment, ..start }, canvas.delta(), None, Rc::default(), crash);
+                    self.enqueue(
+                        place,
+                        Start { moment, ..start },
+                        canvas.delta(),
+                        None,
+                        Rc::default(),
+                        crash,
+                    );
                 }
             });
             self.report.combinations += u128::from(tried);
@@ -606,13 +621,20 @@ impl<'c, T> Explorer<'c, T> {
             let event = trace.events()[index];
             let is_point = matches!(event, Event::Store { .. } | Event::Grow { .. } | Event::Ack { .. });
             if is_point && moment.is_crashed && !pending.is_empty() {
+                if self.is_late() {
+                    self.report.uncovered += 1;
+                    break;
+                }
                 let arrived = self.canvas.delta();
                 let under_way = pending.hash() ^ self.canvas.hash().rotate_left(1);
                 pending.draw(&mut self.canvas);
-                if self.seen.insert(moment.hash() ^ self.canvas.hash() ^ under_way) {
+                if self.seen.insert(moment.hash() ^ self.canvas.hash() ^ under_way)
+                    && let Some(place) = self.place()
+                {
                     let crash = Crash { point: index as u32 + 1, lost: Box::default(), is_kill: true };
                     let carried = Some(Box::new((arrived.clone(), pending.clone().carried())));
                     self.enqueue(
+                        place,
                         Start { moment, ..start },
                         self.canvas.delta(),
                         carried,
@@ -643,34 +665,38 @@ impl<'c, T> Explorer<'c, T> {
                 hash = (hash ^ u128::from(word)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B);
             });
         }
-        if self.seen.insert(start.moment.hash() ^ canvas.hash() ^ hash) {
+        if self.seen.insert(start.moment.hash() ^ canvas.hash() ^ hash)
+            && let Some(place) = self.place()
+        {
             let crash = Crash { point: index as u32, lost: Box::default(), is_kill: false };
-            self.enqueue(start, canvas.delta(), None, open.into(), crash);
+            self.enqueue(place, start, canvas.delta(), None, open.into(), crash);
         }
+    }
+
+    /// Whether there is room for a new image, and where.
+    fn place(&mut self) -> Option<Choice> {
+        let choice = self.spread.choose();
+        self.report.left += usize::from(choice != Choice::Keep);
+        (choice != Choice::Leave).then_some(choice)
     }
 
     fn enqueue(
         &mut self,
+        place: Choice,
         start: Start,
         delta: Delta,
         carried: Option<Box<(Delta, Pending)>>,
         open: Rc<[Open]>,
         crash: Crash,
     ) {
-        let choice = self.spread.choose();
-        if choice == Choice::Leave {
-            self.report.left += 1;
-            return;
-        }
         let Moment { context, len, .. } = start.moment;
         let made = Node { parent: start.node, crash, decided: Vec::new() };
         let mut job = Job { delta, carried, open, len, context, depth: start.depth, node: self.nodes.len() };
-        if let Choice::InPlaceOf(place) = choice {
-            let kept = &mut self.queue[self.met_from + place];
+        if let Choice::InPlaceOf(number) = place {
+            let kept = &mut self.queue[self.met_from + number];
             job.node = kept.node;
             self.nodes[kept.node] = made;
             *kept = job;
-            self.report.left += 1;
             return;
         }
         self.nodes.push(made);

@@ -29,7 +29,8 @@ pub struct Report {
     pub points: u64,
     /// Combinations of what may be lost that were looked at, over all crash points.
     pub combinations: u128,
-    /// Combinations that were not, where a point has more than the budget.
+    /// Combinations that were not, where a point has more than the budget. A point that was not looked at in time counts
+    /// as one.
     pub uncovered: u128,
     /// Distinct crash images. Equal images that may hold different things count once for each.
     pub images: usize,

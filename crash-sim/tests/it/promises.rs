@@ -336,7 +336,7 @@ fn a_limit_of_images_looks_at_all_of_the_workload() {
 fn a_limit_of_time_leaves_some_and_says_so() {
     let late = array(true).resume(10).time_max(Duration::ZERO).explore(Coherent);
     assert!(late.is_ok() && late.is_out_of_time && !late.is_complete(), "{late}");
-    assert_eq!((late.recoveries, late.left), (0, late.images), "what was met is left: {late}");
+    assert!(late.recoveries == 0 && late.left == late.images && late.uncovered > 0, "{late}");
     assert!(late.to_string().contains("out of time"), "{late}");
     let whole = array(false).time_max(Duration::from_secs(3600)).explore(Coherent);
     assert!(!whole.is_out_of_time && whole.is_complete(), "{whole}");
