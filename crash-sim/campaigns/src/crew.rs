@@ -35,7 +35,7 @@ pub(crate) fn each<T: Sync, R: Send>(
     let (next, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let results = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)) {
+        for _ in 0..threads.unwrap_or_else(processors) {
             scope.spawn(|| {
                 while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = run(&tasks[at]);
@@ -54,6 +54,11 @@ pub(crate) fn each<T: Sync, R: Send>(
     let mut results = results.into_inner().expect("nobody panics with it");
     results.sort_by_key(|&(at, _)| at);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// How many threads there are by default.
+pub(crate) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// By turns the longest and the shortest of what is left: something ends early on, so that the estimate has something to

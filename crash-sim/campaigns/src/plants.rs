@@ -6,13 +6,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
+
+use crate::crew::{self, Tasks};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -25,7 +24,10 @@ pub(crate) struct Arguments {
     /// Seconds for one plant.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Prints the table as Markdown.
+    /// Plants at the same time; by default as many as there are processors.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Prints the table as Markdown, and nothing else until it is there.
     #[arg(long)]
     markdown: bool,
 }
@@ -74,31 +76,16 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
     let listed = Command::new(&program).args(["plant", "list"]).output().expect("the planted program runs");
     let names = String::from_utf8(listed.stdout).expect("names are text");
     let names: Vec<&str> = names.lines().filter(|name| name.starts_with(&arguments.only)).collect();
-    let bar = ProgressBar::new(names.len() as u64);
-    let style = "{elapsed_precise} {bar:30} {pos} of {len} plants, {eta} left; {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(name) = names.get(index) else { return };
-                    let found = look_for(&program, name, arguments);
-                    let by = found.findings.iter().filter(|finding| finding.scenario.is_some()).count();
-                    bar.set_message((*name).to_owned());
-                    bar.inc(1);
-                    bar.suspend(|| eprintln!("{name}: found by {by} of {} tools", TOOLS.len()));
-                    results.lock().expect("nobody panics with it").push((index, found));
-                }
-            });
-        }
-    });
-    bar.finish_and_clear();
-    let mut results = results.into_inner().expect("nobody panics with it");
-    results.sort_by_key(|&(index, _)| index);
-    let results: Vec<Found> = results.into_iter().map(|(_, found)| found).collect();
+    let results = crew::each(
+        &Tasks { noun: "plants", tasks: &names, threads: arguments.threads },
+        |_| 1.0,
+        |name| look_for(&program, name, arguments),
+        |name, found| {
+            let by = found.findings.iter().filter(|finding| finding.scenario.is_some()).count();
+            let line = format!("{name}: found by {by} of {} tools", TOOLS.len());
+            (!arguments.markdown).then_some(line)
+        },
+    );
     print(&results, arguments.markdown)
 }
 
