@@ -860,7 +860,9 @@ impl<'c, T> Explorer<'c, T> {
         let mut best = fails(self, &[]);
         best = best.or_else(|| all.iter().find_map(|&one| fails(self, &[one])));
         let pairs = || all.iter().enumerate().flat_map(|(i, &a)| all[..i].iter().map(move |&b| [b, a]));
-        best = best.or_else(|| pairs().take(MINIMISE_MAX).find_map(|pair| fails(self, &pair)));
+        let until = Instant::now() + MINIMISE_TIME;
+        let pairs = pairs().take(MINIMISE_MAX).take_while(|_| Instant::now() < until);
+        best = best.or_else(|| pairs.into_iter().find_map(|pair| fails(self, &pair)));
         if best.is_none() {
             let mut left = all.clone();
             for one in all {
@@ -1053,6 +1055,8 @@ impl<'c, T> Explorer<'c, T> {
 
 /// How many pairs of losses are tried to make a failure small.
 const MINIMISE_MAX: usize = 10_000;
+/// How long.
+const MINIMISE_TIME: Duration = Duration::from_secs(10);
 
 /// What an image may hold at a moment of a stream.
 #[derive(Clone, Copy, Debug)]

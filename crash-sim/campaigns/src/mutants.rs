@@ -80,7 +80,7 @@ fn mutated(scenario: usize) -> Campaign<Subject> {
 
 /// A place in the source, with all that happens there.
 struct Place {
-    /// What it does, and the innermost three lines of vista.
+    /// What it does, and the innermost two lines of vista behind those that all stores have in common.
     name: String,
     count: usize,
     noticed: usize,
@@ -122,17 +122,18 @@ fn name_of(mutant: &Mutant) -> String {
         _ => "fence",
     };
     let of = if matches!(mutant.dropped, Dropped::Workload(_)) { "workload" } else { "recovery" };
-    // A frame is `function (file:line:column)`.
+    // A frame is `function<types> (file:line:column)`. The caller of a transaction says nothing of it.
     let frames = mutant.source.lines().map(str::trim).filter(|frame| frame.contains("(vista/src/"));
     let frames: Vec<String> = frames
         .filter_map(|frame| frame.trim_end_matches(')').rsplit_once(" ("))
         .map(|(function, place)| {
-            let function = function.rsplit("::").find(|part| !part.contains(['{', '<', '>']));
+            let name = function.split('<').next().unwrap_or_default();
             let line =
                 place.trim_start_matches("vista/src/").rsplit_once(':').map_or(place, |(line, _)| line);
-            format!("{} {line}", function.unwrap_or_default())
+            format!("{name} {line}")
         })
-        .take(3)
+        .filter(|frame| !frame.starts_with("store_behind") && !frame.starts_with("store_bytes"))
+        .take(2)
         .collect();
     format!("{what:10} in the {of}: {}", frames.join(" < "))
 }

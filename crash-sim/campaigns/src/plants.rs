@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// Distinct images per scenario at most, for a plant that the first thousand do not show.
     #[arg(long, default_value_t = 4000)]
     images: usize,
-    /// Seconds for one plant.
+    /// Seconds in which one plant is looked for.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Plants at the same time; by default as many as there are processors.
@@ -37,6 +37,8 @@ pub(crate) struct One {
     name: String,
     #[arg(long, default_value_t = 4000)]
     images: usize,
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
     /// Only kills processes, in this scenario.
     #[arg(long)]
     kill: Option<String>,
@@ -112,6 +114,7 @@ fn build() -> Result<PathBuf, String> {
 fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
     let mut child = Command::new(program)
         .args(["plant", name, "--images", &arguments.images.to_string()])
+        .args(["--seconds", &arguments.seconds.to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -122,7 +125,8 @@ fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
         let _ = stdout.read_to_string(&mut text);
         text
     });
-    let until = Instant::now() + Duration::from_secs(arguments.seconds);
+    // It looks at the clock itself; this is for one that the plant has caught in a loop.
+    let until = Instant::now() + Duration::from_secs(2 * arguments.seconds);
     let mut is_late = false;
     while matches!(child.try_wait(), Ok(None)) && !is_late {
         thread::sleep(Duration::from_millis(20));
@@ -133,7 +137,7 @@ fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
     }
     let why = match child.wait() {
         Ok(status) if status.success() => None,
-        _ if is_late => Some(format!("not done after {} s", arguments.seconds)),
+        _ if is_late => Some(format!("not done after {} s", 2 * arguments.seconds)),
         Ok(status) => Some(format!("the process died: {status}")),
         Err(error) => Some(format!("the process is lost: {error}")),
     };
@@ -190,6 +194,7 @@ fn print(results: &[Found], is_markdown: bool) -> bool {
         if let Some(Finding { scenario: Some(why), .. }) = ended {
             println!("{:28} {why}", "");
         }
+        // A process that dies of its plant has found it as well; one that does not end may just be slow.
         let is_late = |why: &String| why.starts_with("not done");
         if !found.findings.iter().any(|finding| finding.scenario.as_ref().is_some_and(|why| !is_late(why))) {
             missed.push(found);
@@ -209,8 +214,10 @@ fn print(results: &[Found], is_markdown: bool) -> bool {
 /// Looks for one plant with all tools, and prints a line for each as it ends.
 #[cfg(not(vista_planted))]
 pub(crate) fn one(one: &One) -> bool {
-    let One { name, images, kill } = one;
-    eprintln!("{name} ({images} images, {kill:?}): this build has no plants; `campaigns plants` makes one");
+    let One { name, images, seconds, kill } = one;
+    eprintln!(
+        "{name} ({images} images, {seconds} s, {kill:?}): this build has no plants; `campaigns plants` makes one"
+    );
     false
 }
 
@@ -231,7 +238,7 @@ pub(crate) fn one(one: &One) -> bool {
         Some(scenario) => look::kill_in(scenario, name),
         None => {
             println!("{}", what.replace('\n', " "));
-            look::tools(name, one.images);
+            look::tools(name, one);
         }
     }
     true
@@ -239,14 +246,14 @@ pub(crate) fn one(one: &One) -> bool {
 
 #[cfg(vista_planted)]
 mod look {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use campaigns::campaign;
     use campaigns::scenarios::{self, Scenario, Subject};
     use crash_sim::{Campaign, KillOptions, Model, Oracle, Recorder};
     use rio::Domain;
 
-    use super::{Finding, TOOLS};
+    use super::{Finding, One, TOOLS};
 
     /// Distinct images per scenario at which most plants show.
     const FEW: usize = 1000;
@@ -272,7 +279,14 @@ mod look {
         if scenario.name == "nothing" { campaign.crash_creation() } else { campaign }
     }
 
-    pub(super) fn tools(name: &'static str, images: usize) {
+    pub(super) fn tools(name: &'static str, one: &One) {
+        let images = one.images;
+        let until = Instant::now() + Duration::from_secs(one.seconds);
+        // One campaign has a part of the time; the machine and the killer have theirs when one has found it.
+        let time = |campaign: Campaign<Subject>, part: u32| {
+            let left = until.saturating_duration_since(Instant::now());
+            campaign.time_max(left.min(Duration::from_secs(one.seconds) / part))
+        };
         let is_wanted = |scenario: &Scenario| {
             !scenario.name.starts_with("blocks-of-")
                 || ["blocks-of-16", "blocks-of-2048", "blocks-of-8192"].contains(&scenario.name.as_str())
@@ -284,15 +298,15 @@ mod look {
         let (short, long): (Vec<Scenario>, Vec<Scenario>) =
             scenarios.iter().cloned().partition(|scenario| is_short(&scenario));
         let few = FEW.min(images);
-        let stages = [(&short, few), (&long, few), (&short, images), (&long, images)];
-        for (stage, (scenarios, images)) in stages.into_iter().enumerate() {
+        let stages = [(&short, few, 60), (&long, few, 20), (&short, images, 30), (&long, images, 10)];
+        for (stage, (scenarios, images, part)) in stages.into_iter().enumerate() {
             let mut findings = Vec::new();
             for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
                 if stage > 0 && first.is_some() {
                     break;
                 }
                 let finding = explore(tool, scenarios, |scenario| {
-                    make(planted(scenario, domain, name)).images_max(images).explore(model)
+                    time(make(planted(scenario, domain, name)).images_max(images), part).explore(model)
                 });
                 first = first.or(finding.scenario.clone().map(|name| (index, name)));
                 findings.push(finding);
@@ -310,6 +324,7 @@ mod look {
             make(planted(scenario, domain, name))
                 .recorder(Recorder::Machine)
                 .images_max(images)
+                .time_max(Duration::from_secs(one.seconds) / 3)
                 .explore(model)
         });
         say(&finding);

@@ -41,6 +41,7 @@ enum Kind {
     Plain,
     Creation,
     KillFirst,
+    KillFirstAndResume,
     Resume,
 }
 
@@ -67,7 +68,7 @@ fn tasks(only: &str) -> Vec<Task> {
             for (model, domain) in PAIRS {
                 let mut kinds = vec![Kind::Plain, Kind::Resume];
                 if model == Model::Adr {
-                    kinds.push(Kind::KillFirst);
+                    kinds.extend([Kind::KillFirst, Kind::KillFirstAndResume]);
                 }
                 if scenario.name == "nothing" {
                     kinds.push(Kind::Creation);
@@ -92,6 +93,7 @@ fn campaign_of(task: &Task, arguments: &Arguments) -> Campaign<Subject> {
         Kind::Plain => campaign,
         Kind::Creation => campaign.crash_creation(),
         Kind::KillFirst => campaign.kill_before_power_cut(),
+        Kind::KillFirstAndResume => campaign.kill_before_power_cut().resume(arguments.resumed),
         Kind::Resume => campaign.resume(arguments.resumed),
     }
 }
@@ -99,7 +101,10 @@ fn campaign_of(task: &Task, arguments: &Arguments) -> Campaign<Subject> {
 /// Distinct images at most. Each is kept as the words in which it differs, and those are fewer than the events; behind a
 /// kill there is all that is under way beside it.
 fn images(task: &Task, arguments: &Arguments) -> usize {
-    let bytes_per_event = if task.kind == Kind::KillFirst { 96 } else { 16 };
+    let bytes_per_event = match task.kind {
+        Kind::KillFirst | Kind::KillFirstAndResume => 96,
+        _ => 16,
+    };
     (arguments.megabytes << 20) / (bytes_per_event * task.events.max(32))
 }
 
@@ -108,7 +113,7 @@ fn cost(task: &Task, arguments: &Arguments) -> f64 {
     let images_per_event = match (task.model, task.kind) {
         (Model::Coherent, Kind::Plain | Kind::Creation) => 1.0,
         (_, Kind::Plain | Kind::Creation) => 10.0,
-        (_, Kind::KillFirst | Kind::Resume) => 50.0,
+        (_, Kind::KillFirst | Kind::KillFirstAndResume | Kind::Resume) => 50.0,
     };
     let seconds_per_image = match task.recorder {
         Recorder::Seam => 30e-6,
@@ -142,6 +147,7 @@ fn line(task: &Task, report: &Report, is_verbose: bool) -> String {
         Kind::Plain => "",
         Kind::Creation => ", creation",
         Kind::KillFirst => ", killed first",
+        Kind::KillFirstAndResume => ", killed first, resumed",
         Kind::Resume => ", resumed",
     };
     let seconds = report.duration.as_secs_f64();

@@ -90,6 +90,7 @@ fn a_batch_in_the_place_of_what_was_rolled_back() {
 #[test]
 fn aborts() {
     whole("aborts");
+    whole("longer-behind-an-abort");
 }
 
 #[test]
@@ -104,6 +105,7 @@ fn transactions_that_change_nothing() {
 
 #[test]
 fn allocations() {
+    whole("one-allocation");
     in_part("allocations", 4000);
 }
 
