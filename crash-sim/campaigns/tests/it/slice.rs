@@ -43,7 +43,8 @@ fn in_part(name: &str, images: usize) {
     for pair in PAIRS {
         let images = if pair.0 == Model::Adr { images / 8 } else { images };
         let report = explore(name, pair, |campaign| campaign.images_max(images).samples(40));
-        assert!(report.is_complete() || report.images >= images || report.uncovered > 0, "{report}");
+        // What one recovery may have of the limit is limited as well, so that some may be left below it.
+        assert!(report.is_complete() || report.images >= images / 2 || report.uncovered > 0, "{report}");
     }
 }
 
