@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use rio::Domain;
 
@@ -94,11 +95,21 @@ pub(crate) struct Budget {
     /// Recovered images from which the operations go on, with crashes.
     pub(crate) resumed: usize,
     pub(crate) seed: u64,
+    /// Time; looked at between two recoveries.
+    pub(crate) time: Duration,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { eager: 1 << 17, samples: 1 << 12, images: usize::MAX, events: 1 << 22, resumed: 0, seed: 1 }
+        Budget {
+            eager: 1 << 17,
+            samples: 1 << 12,
+            images: usize::MAX,
+            events: 1 << 22,
+            resumed: 0,
+            seed: 1,
+            time: Duration::MAX,
+        }
     }
 }
 
@@ -294,9 +305,21 @@ impl<T> Campaign<T> {
         self
     }
 
-    /// Ends after so many distinct images, and reports how many are left.
+    /// Ends after so many distinct images, and reports how many are left. Which ones they are is chosen by the
+    /// [seed](Campaign::seed): from all of the workload alike, half of them for the recoveries if these have as many. All
+    /// images that are chosen are kept in memory, each as large as the workload's changes.
     pub fn images_max(mut self, count: usize) -> Self {
         self.budget.images = count;
+        self
+    }
+
+    /// Ends after this time, and [reports](Report::is_out_of_time) that it did, and what it had met and not recovered by
+    /// then. The clock is looked at before each recovery and at each crash point, so that one run of the program under
+    /// test, and making a failure small, may take longer. Images are taken from everywhere, not in the order of the
+    /// program. How far a campaign comes in a time differs from run to run: for what has to be the same every time there
+    /// is [`images_max`](Campaign::images_max).
+    pub fn time_max(mut self, time: Duration) -> Self {
+        self.budget.time = time;
         self
     }
 

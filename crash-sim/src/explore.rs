@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rio::Domain;
 
@@ -19,6 +19,7 @@ use crate::model::{Model, Pending};
 use crate::panics;
 use crate::report::{Failure, Oracle, Report};
 use crate::sim::{Loader, Stage};
+use crate::spread::{Choice, Spread};
 use crate::trace::{Event, Trace};
 use moment::{Context, Moment};
 use program::{Ran, Resume};
@@ -54,8 +55,8 @@ pub(crate) fn run<T>(campaign: &Campaign<T>, model: Model) -> Report {
         Err(report) => return *report,
     };
     explorer.images_of_workload();
-    while let Some(job) = explorer.queue.pop_front() {
-        if explorer.report.failure.is_some() && !campaign.keeps_going {
+    while let Some(job) = explorer.next_job() {
+        if explorer.report.failure.is_some() && !campaign.keeps_going || explorer.is_late() {
             explorer.queue.push_front(job);
             break;
         }
@@ -117,6 +118,12 @@ struct Explorer<'c, T> {
     resumed: usize,
     undecided: Undecided,
     report: Report,
+    started: Instant,
+    spread: Spread,
+    /// Images of the workload that are recovered if those of recoveries leave room for them.
+    reserve: VecDeque<Job>,
+    /// Where in the queue the images begin that are met now.
+    met_from: usize,
 }
 
 impl<'c, T> Explorer<'c, T> {
@@ -154,6 +161,10 @@ impl<'c, T> Explorer<'c, T> {
             resumed: 0,
             undecided: Undecided::default(),
             report,
+            started: Instant::now(),
+            spread: Spread::new(campaign.budget.seed),
+            reserve: VecDeque::new(),
+            met_from: 0,
         };
         explorer.run_workload().map_err(|message| {
             let mut report = explorer.report_so_far();
@@ -173,12 +184,63 @@ impl<'c, T> Explorer<'c, T> {
         let trace = mem::take(&mut self.workload);
         let start = self.start_of_workload();
         self.canvas.load(&Delta::default());
-        if self.seen.insert(start.moment.hash() ^ self.canvas.hash()) {
+        self.spread.begin(self.budget.images);
+        if self.seen.insert(start.moment.hash() ^ self.canvas.hash())
+            && let Some(place) = self.place()
+        {
             let crash = Crash { point: 0, lost: Box::default(), is_kill: false };
-            self.enqueue(start, self.canvas.delta(), None, self.nothing_open.clone(), crash);
+            self.enqueue(place, start, self.canvas.delta(), None, self.nothing_open.clone(), crash);
         }
         self.images_of(&trace, dropped, &mut Pending::default(), start, &[]);
         self.workload = trace;
+        self.leave_room_for_recoveries();
+    }
+
+    /// Where the images of the workload alone are beyond the budget, half of it is for those of its recoveries. In any
+    /// order but that of the program, a limit ends a campaign everywhere alike.
+    fn leave_room_for_recoveries(&mut self) {
+        let images = self.budget.images;
+        if self.spread.is_over() || self.queue.len() > images / 2 || self.is_timed() {
+            self.spread.shuffle(self.queue.make_contiguous());
+        }
+        if self.spread.is_over() {
+            self.reserve = self.queue.split_off(images.div_ceil(2));
+            self.report.images -= self.reserve.len();
+            self.report.levels[0] -= self.reserve.len();
+        }
+    }
+
+    /// The images of one recovery take at most a sixteenth of what is left of the budget.
+    fn share_budget(&mut self) {
+        let left = self.budget.images.saturating_sub(self.report.images);
+        self.spread.begin(left.div_ceil(16));
+        self.met_from = self.queue.len();
+    }
+
+    /// The next image: the one with the fewest crashes, or by turns the newest, if time may end it before there are no others
+    /// left.
+    fn next_job(&mut self) -> Option<Job> {
+        if self.queue.is_empty() && self.report.images < self.budget.images {
+            // The recoveries have not needed all of their half.
+            let job = self.reserve.pop_front()?;
+            self.report.images += 1;
+            self.report.levels[0] += 1;
+            return Some(job);
+        }
+        match self.is_timed() && self.report.recoveries % 2 == 1 {
+            true => self.queue.pop_back(),
+            false => self.queue.pop_front(),
+        }
+    }
+
+    fn is_timed(&self) -> bool {
+        self.budget.time != Duration::MAX
+    }
+
+    /// Whether the time is over. Reported, since whoever asks stops.
+    fn is_late(&mut self) -> bool {
+        self.report.is_out_of_time = self.is_timed() && self.started.elapsed() >= self.budget.time;
+        self.report.is_out_of_time
     }
 
     fn start_of_workload(&self) -> Start {
@@ -193,6 +255,7 @@ impl<'c, T> Explorer<'c, T> {
 
     /// Recovers an image, and meets the images of that recovery. Where units are open: as often as it goes another way.
     fn visit(&mut self, job: &Job) {
+        self.share_budget();
         if job.open.is_empty() {
             self.visit_one(job, job.node, &job.delta, &mut Vec::new());
             return;
@@ -228,7 +291,11 @@ impl<'c, T> Explorer<'c, T> {
                     self.report.uncovered += 1;
                     return;
                 }
-                Some(_) if runs == self.budget.samples || self.report.images >= self.budget.images => {
+                Some(_)
+                    if runs == self.budget.samples
+                        || self.report.images >= self.budget.images
+                        || self.is_late() =>
+                {
                     self.report.uncovered += 1;
                     return;
                 }
@@ -313,34 +380,39 @@ impl<'c, T> Explorer<'c, T> {
         (Start { moment, depth: job.depth + 1, node: job.node, is_after_kill }, pending)
     }
 
+    /// Whether there is room for a new image, and where.
+    fn place(&mut self) -> Option<Choice> {
+        let choice = self.spread.choose();
+        self.report.left += usize::from(choice != Choice::Keep);
+        (choice != Choice::Leave).then_some(choice)
+    }
+
     fn enqueue(
         &mut self,
+        place: Choice,
         start: Start,
         delta: Delta,
         carried: Option<Box<(Delta, Pending)>>,
         open: Rc<[Open]>,
         crash: Crash,
     ) {
-        if self.report.images >= self.budget.images {
-            self.report.left += 1;
+        let Moment { context, len, .. } = start.moment;
+        let made = Node { parent: start.node, crash, decided: Vec::new() };
+        let mut job = Job { delta, carried, open, len, context, depth: start.depth, node: self.nodes.len() };
+        if let Choice::InPlaceOf(number) = place {
+            let kept = &mut self.queue[self.met_from + number];
+            job.node = kept.node;
+            self.nodes[kept.node] = made;
+            *kept = job;
             return;
         }
+        self.nodes.push(made);
         self.report.images += 1;
         if self.report.levels.len() <= start.depth {
             self.report.levels.resize(start.depth + 1, 0);
         }
         self.report.levels[start.depth] += 1;
-        self.nodes.push(Node { parent: start.node, crash, decided: Vec::new() });
-        let Moment { context, len, .. } = start.moment;
-        self.queue.push_back(Job {
-            delta,
-            carried,
-            open,
-            len,
-            context,
-            depth: start.depth,
-            node: self.nodes.len() - 1,
-        });
+        self.queue.push_back(job);
     }
 
     fn fail(&mut self, job: &Job, node: usize, oracle: Oracle, message: String) {
@@ -385,7 +457,7 @@ impl<'c, T> Explorer<'c, T> {
     }
 
     fn finish(mut self, started: Instant) -> Report {
-        self.report.left += self.queue.len();
+        self.report.left += self.queue.len() + self.reserve.len();
         self.report.duration = started.elapsed();
         self.report
     }

@@ -34,6 +34,7 @@ mod model; // what a crash may leave of it
 mod lazy; // what a run reads of it
 mod combine; // all combinations, or samples
 mod image; // images as differences
+mod spread; // some images of many
 mod explore; // the closure
 mod mutants; // each event left out
 mod case; // one case in a few characters

@@ -29,7 +29,8 @@ pub struct Report {
     pub points: u64,
     /// Combinations of what may be lost that were looked at, over all crash points.
     pub combinations: u128,
-    /// Combinations that were not, where a point has more than the budget.
+    /// Combinations that were not, where a point has more than the budget. A point that was not looked at in time counts
+    /// as one.
     pub uncovered: u128,
     /// Distinct crash images. Equal images that may hold different things count once for each.
     pub images: usize,
@@ -37,8 +38,11 @@ pub struct Report {
     pub levels: Vec<usize>,
     /// Recoveries that were run and checked.
     pub recoveries: u64,
-    /// Images that were met beyond the budget, or behind a failure, and not recovered.
+    /// Images that were met beyond the budget, or behind a failure, and not recovered. Their own recoveries would have
+    /// shown more, of which nothing is known.
     pub left: usize,
+    /// Whether it ended because its [time](Campaign::time_max) was over.
+    pub is_out_of_time: bool,
     /// Images whose recovery failed; more than one only if the campaign keeps going.
     pub failures: usize,
     /// The first failure.
@@ -186,6 +190,7 @@ impl Report {
             levels: Vec::new(),
             recoveries: 0,
             left: 0,
+            is_out_of_time: false,
             failures: 0,
             failure: None,
             skipped: None,
@@ -200,9 +205,13 @@ impl Report {
     }
 
     /// Whether every image that the model allows was recovered: nothing sampled, nothing left, nothing skipped, and no
-    /// end at a failure. What is beyond the workload, such as how often it is resumed, does not count.
+    /// end at a failure or by the clock. What is beyond the workload, such as how often it is resumed, does not count.
     pub fn is_complete(&self) -> bool {
-        self.uncovered == 0 && self.left == 0 && self.skipped.is_none() && self.failure.is_none()
+        self.uncovered == 0
+            && self.left == 0
+            && !self.is_out_of_time
+            && self.skipped.is_none()
+            && self.failure.is_none()
     }
 
     /// Whether it ran and found nothing.
@@ -246,8 +255,9 @@ impl fmt::Display for Report {
             (true, _) => "everything that the model allows".to_owned(),
             (false, Some(_)) => format!("ended at a failure, {} images left", self.left),
             (false, None) => {
+                let late = if self.is_out_of_time { "out of time; " } else { "" };
                 format!(
-                    "{} of the combinations were not tried; {} images are left",
+                    "{late}{} of the combinations were not tried; {} images are left",
                     self.uncovered, self.left
                 )
             }

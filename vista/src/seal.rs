@@ -152,11 +152,13 @@ pub(crate) fn record_seed(sequence: u64) -> u64 {
 /// The check of a record: binds its payload to its target, its place and its transaction.
 ///
 /// Records are checked one by one: a check that built on the one before would have to wait until the bytes logged
-/// before have arrived from memory.
+/// before have arrived from memory. The digest of a payload of one word is the word, so that the number is spread over all
+/// bits before the two meet: with `digest ^ number`, word 5 under number 5 would be worth as much as word 4 under number 4, and
+/// a torn record of the one with the footer of the other would pass for whole.
 #[inline(always)]
 pub(crate) fn record_check(seed: u64, place: u64, target: u64, digest: u64) -> u64 {
     let seed = if planted!(CheckWithoutNumber) { KEY_A } else { seed };
-    fold(digest ^ seed, target.wrapping_add(place) ^ KEY_B)
+    fold(digest ^ seed.wrapping_mul(KEY_C), target.wrapping_add(place) ^ KEY_B)
 }
 
 /// The state of a log that ends at `tail`: the tail over 4, its lowest bit telling of an ordered domain, sealed with the
@@ -216,6 +218,20 @@ mod tests {
         let base = of(1, 2, 3, [4, 5]);
         for other in [of(0, 2, 3, [4, 5]), of(1, 0, 3, [4, 5]), of(1, 2, 0, [4, 5]), of(1, 2, 3, [5, 4])] {
             assert_ne!(base, other);
+        }
+    }
+
+    /// A record whose payload arrived, over the footer of an earlier transaction's: small numbers and small payloads, as
+    /// counters have them, must not make up for each other.
+    #[test]
+    fn the_footer_of_another_transaction_does_not_fit_whatever_the_payload() {
+        let of =
+            |sequence, word| record_check(record_seed(sequence), 16456, 0xB_0100_0008, digest_word(word));
+        let mut checks = std::collections::HashSet::new();
+        for sequence in 0..256 {
+            for word in 0..256 {
+                assert!(checks.insert(of(sequence, word)), "number {sequence}, payload {word}");
+            }
         }
     }
 }

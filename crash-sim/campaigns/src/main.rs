@@ -1,5 +1,6 @@
 //! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `speed`. Start at [`main`].
 
+mod crew; // many tasks on a few threads
 mod kill; // real processes, thousands of times
 mod mutants; // each event left out
 mod plants; // each deliberate mistake looked for

@@ -6,13 +6,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
+
+use crate::crew::{self, Tasks};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -22,10 +21,13 @@ pub(crate) struct Arguments {
     /// Distinct images per scenario at most, for a plant that the first thousand do not show.
     #[arg(long, default_value_t = 4000)]
     images: usize,
-    /// Seconds for one plant.
+    /// Seconds in which one plant is looked for.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Prints the table as Markdown.
+    /// Plants at the same time; by default as many as there are processors.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Prints the table as Markdown, and nothing else until it is there.
     #[arg(long)]
     markdown: bool,
 }
@@ -35,6 +37,8 @@ pub(crate) struct One {
     name: String,
     #[arg(long, default_value_t = 4000)]
     images: usize,
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
     /// Only kills processes, in this scenario.
     #[arg(long)]
     kill: Option<String>,
@@ -74,31 +78,16 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
     let listed = Command::new(&program).args(["plant", "list"]).output().expect("the planted program runs");
     let names = String::from_utf8(listed.stdout).expect("names are text");
     let names: Vec<&str> = names.lines().filter(|name| name.starts_with(&arguments.only)).collect();
-    let bar = ProgressBar::new(names.len() as u64);
-    let style = "{elapsed_precise} {bar:30} {pos} of {len} plants, {eta} left; {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(name) = names.get(index) else { return };
-                    let found = look_for(&program, name, arguments);
-                    let by = found.findings.iter().filter(|finding| finding.scenario.is_some()).count();
-                    bar.set_message((*name).to_owned());
-                    bar.inc(1);
-                    bar.suspend(|| eprintln!("{name}: found by {by} of {} tools", TOOLS.len()));
-                    results.lock().expect("nobody panics with it").push((index, found));
-                }
-            });
-        }
-    });
-    bar.finish_and_clear();
-    let mut results = results.into_inner().expect("nobody panics with it");
-    results.sort_by_key(|&(index, _)| index);
-    let results: Vec<Found> = results.into_iter().map(|(_, found)| found).collect();
+    let results = crew::each(
+        &Tasks { noun: "plants", tasks: &names, threads: arguments.threads },
+        |_| 1.0,
+        |name| look_for(&program, name, arguments),
+        |name, found| {
+            let by = found.findings.iter().filter(|finding| finding.scenario.is_some()).count();
+            let line = format!("{name}: found by {by} of {} tools", TOOLS.len());
+            (!arguments.markdown).then_some(line)
+        },
+    );
     print(&results, arguments.markdown)
 }
 
@@ -125,6 +114,7 @@ fn build() -> Result<PathBuf, String> {
 fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
     let mut child = Command::new(program)
         .args(["plant", name, "--images", &arguments.images.to_string()])
+        .args(["--seconds", &arguments.seconds.to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -135,7 +125,8 @@ fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
         let _ = stdout.read_to_string(&mut text);
         text
     });
-    let until = Instant::now() + Duration::from_secs(arguments.seconds);
+    // It looks at the clock itself; this is for one that the plant has caught in a loop.
+    let until = Instant::now() + Duration::from_secs(2 * arguments.seconds);
     let mut is_late = false;
     while matches!(child.try_wait(), Ok(None)) && !is_late {
         thread::sleep(Duration::from_millis(20));
@@ -146,7 +137,7 @@ fn look_for(program: &Path, name: &str, arguments: &Arguments) -> Found {
     }
     let why = match child.wait() {
         Ok(status) if status.success() => None,
-        _ if is_late => Some(format!("not done after {} s", arguments.seconds)),
+        _ if is_late => Some(format!("not done after {} s", 2 * arguments.seconds)),
         Ok(status) => Some(format!("the process died: {status}")),
         Err(error) => Some(format!("the process is lost: {error}")),
     };
@@ -203,6 +194,7 @@ fn print(results: &[Found], is_markdown: bool) -> bool {
         if let Some(Finding { scenario: Some(why), .. }) = ended {
             println!("{:28} {why}", "");
         }
+        // A process that dies of its plant has found it as well; one that does not end may just be slow.
         let is_late = |why: &String| why.starts_with("not done");
         if !found.findings.iter().any(|finding| finding.scenario.as_ref().is_some_and(|why| !is_late(why))) {
             missed.push(found);
@@ -222,8 +214,10 @@ fn print(results: &[Found], is_markdown: bool) -> bool {
 /// Looks for one plant with all tools, and prints a line for each as it ends.
 #[cfg(not(vista_planted))]
 pub(crate) fn one(one: &One) -> bool {
-    let One { name, images, kill } = one;
-    eprintln!("{name} ({images} images, {kill:?}): this build has no plants; `campaigns plants` makes one");
+    let One { name, images, seconds, kill } = one;
+    eprintln!(
+        "{name} ({images} images, {seconds} s, {kill:?}): this build has no plants; `campaigns plants` makes one"
+    );
     false
 }
 
@@ -244,7 +238,7 @@ pub(crate) fn one(one: &One) -> bool {
         Some(scenario) => look::kill_in(scenario, name),
         None => {
             println!("{}", what.replace('\n', " "));
-            look::tools(name, one.images);
+            look::tools(name, one);
         }
     }
     true
@@ -252,14 +246,14 @@ pub(crate) fn one(one: &One) -> bool {
 
 #[cfg(vista_planted)]
 mod look {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use campaigns::campaign;
     use campaigns::scenarios::{self, Scenario, Subject};
     use crash_sim::{Campaign, KillOptions, Model, Oracle, Recorder};
     use rio::Domain;
 
-    use super::{Finding, TOOLS};
+    use super::{Finding, One, TOOLS};
 
     /// Distinct images per scenario at which most plants show.
     const FEW: usize = 1000;
@@ -285,7 +279,14 @@ mod look {
         if scenario.name == "nothing" { campaign.crash_creation() } else { campaign }
     }
 
-    pub(super) fn tools(name: &'static str, images: usize) {
+    pub(super) fn tools(name: &'static str, one: &One) {
+        let images = one.images;
+        let until = Instant::now() + Duration::from_secs(one.seconds);
+        // One campaign has a part of the time; the machine and the killer have theirs when one has found it.
+        let time = |campaign: Campaign<Subject>, part: u32| {
+            let left = until.saturating_duration_since(Instant::now());
+            campaign.time_max(left.min(Duration::from_secs(one.seconds) / part))
+        };
         let is_wanted = |scenario: &Scenario| {
             !scenario.name.starts_with("blocks-of-")
                 || ["blocks-of-16", "blocks-of-2048", "blocks-of-8192"].contains(&scenario.name.as_str())
@@ -297,15 +298,15 @@ mod look {
         let (short, long): (Vec<Scenario>, Vec<Scenario>) =
             scenarios.iter().cloned().partition(|scenario| is_short(&scenario));
         let few = FEW.min(images);
-        let stages = [(&short, few), (&long, few), (&short, images), (&long, images)];
-        for (stage, (scenarios, images)) in stages.into_iter().enumerate() {
+        let stages = [(&short, few, 60), (&long, few, 20), (&short, images, 30), (&long, images, 10)];
+        for (stage, (scenarios, images, part)) in stages.into_iter().enumerate() {
             let mut findings = Vec::new();
             for (index, (tool, model, domain, make)) in EXPLORING.into_iter().enumerate() {
                 if stage > 0 && first.is_some() {
                     break;
                 }
                 let finding = explore(tool, scenarios, |scenario| {
-                    make(planted(scenario, domain, name)).images_max(images).explore(model)
+                    time(make(planted(scenario, domain, name)).images_max(images), part).explore(model)
                 });
                 first = first.or(finding.scenario.clone().map(|name| (index, name)));
                 findings.push(finding);
@@ -323,6 +324,7 @@ mod look {
             make(planted(scenario, domain, name))
                 .recorder(Recorder::Machine)
                 .images_max(images)
+                .time_max(Duration::from_secs(one.seconds) / 3)
                 .explore(model)
         });
         say(&finding);

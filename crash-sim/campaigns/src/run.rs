@@ -1,27 +1,32 @@
-//! Everything: each scenario under each pair of model and domain, seen by each recorder.
+//! Everything: each scenario under each pair of model and domain, seen by each recorder, until its time is over.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use campaigns::{PAIRS, campaign, scenarios};
 use crash_sim::{Campaign, Model, Recorder, Report};
-use indicatif::{ProgressBar, ProgressStyle};
 use rio::Domain;
 use scenarios::Subject;
+
+use crate::crew::{self, Tasks};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only scenarios whose name begins so.
     #[arg(default_value = "")]
     only: String,
-    /// Distinct images per campaign at most; what is left is reported.
-    #[arg(long, default_value_t = 50_000)]
-    images: usize,
-    /// The same under the machine recorder, which takes a hundred times as long for each.
-    #[arg(long, default_value_t = 2_000)]
-    machine_images: usize,
+    /// Seconds per campaign at most; what is left is reported.
+    #[arg(long, default_value_t = 6.0)]
+    seconds_each: f64,
+    /// Megabytes that the images of one campaign may take, roughly; what is left is reported.
+    #[arg(long, default_value_t = 1000)]
+    megabytes: usize,
+    /// Recoveries behind which the workload goes on, in the campaigns in which it does.
+    #[arg(long, default_value_t = 100)]
+    resumed: usize,
+    /// What chance begins with, where there are more images than there is time for.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Campaigns at the same time; by default as many as there are processors.
     #[arg(long)]
     threads: Option<usize>,
@@ -36,12 +41,15 @@ enum Kind {
     Plain,
     Creation,
     KillFirst,
+    KillFirstAndResume,
     Resume,
 }
 
 #[derive(Clone, Copy)]
 struct Task {
     scenario: usize,
+    /// Events of its workload.
+    events: usize,
     recorder: Recorder,
     model: Model,
     domain: Domain,
@@ -49,102 +57,182 @@ struct Task {
 }
 
 fn tasks(only: &str) -> Vec<Task> {
-    let names: Vec<String> = scenarios::all().into_iter().map(|scenario| scenario.name).collect();
     let mut tasks = Vec::new();
-    for (scenario, name) in names.iter().enumerate().filter(|(_, name)| name.starts_with(only)) {
+    for (number, scenario) in scenarios::all().iter().enumerate() {
+        if !scenario.name.starts_with(only) {
+            continue;
+        }
+        let recorded = campaign(scenario, Domain::Adr).record();
+        let events = recorded.map_or(0, |trace| trace.len());
         for recorder in [Recorder::Seam, Recorder::Machine] {
             for (model, domain) in PAIRS {
                 let mut kinds = vec![Kind::Plain, Kind::Resume];
                 if model == Model::Adr {
-                    kinds.push(Kind::KillFirst);
+                    kinds.extend([Kind::KillFirst, Kind::KillFirstAndResume]);
                 }
-                if name == "nothing" {
+                if scenario.name == "nothing" {
                     kinds.push(Kind::Creation);
                 }
-                tasks.extend(kinds.into_iter().map(|kind| Task { scenario, recorder, model, domain, kind }));
+                let task = |kind| Task { scenario: number, events, recorder, model, domain, kind };
+                tasks.extend(kinds.into_iter().map(task));
             }
         }
     }
     tasks
 }
 
-fn campaign_of(task: Task, arguments: &Arguments) -> Campaign<Subject> {
+fn campaign_of(task: &Task, arguments: &Arguments) -> Campaign<Subject> {
     let scenario = &scenarios::all()[task.scenario];
-    let images = match task.recorder {
-        Recorder::Seam => arguments.images,
-        Recorder::Machine => arguments.machine_images,
-    };
-    let campaign = campaign(scenario, task.domain).recorder(task.recorder).lazy().images_max(images);
+    let campaign = campaign(scenario, task.domain)
+        .recorder(task.recorder)
+        .lazy()
+        .seed(arguments.seed)
+        .images_max(images(task, arguments))
+        .time_max(Duration::from_secs_f64(arguments.seconds_each));
     match task.kind {
         Kind::Plain => campaign,
         Kind::Creation => campaign.crash_creation(),
-        Kind::KillFirst => campaign.kill_before_power_cut().images_max(images / 5),
-        Kind::Resume => campaign.resume(100).images_max(images / 5),
+        Kind::KillFirst => campaign.kill_before_power_cut(),
+        Kind::KillFirstAndResume => campaign.kill_before_power_cut().resume(arguments.resumed),
+        Kind::Resume => campaign.resume(arguments.resumed),
     }
+}
+
+/// Distinct images at most. Each is kept as the words in which it differs, and those are fewer than the events; behind a
+/// kill there is all that is under way beside it.
+fn images(task: &Task, arguments: &Arguments) -> usize {
+    let bytes_per_event = match task.kind {
+        Kind::KillFirst | Kind::KillFirstAndResume => 96,
+        _ => 16,
+    };
+    (arguments.megabytes << 20) / (bytes_per_event * task.events.max(32))
+}
+
+/// Seconds that it will take, roughly, by the length of its workload.
+fn cost(task: &Task, arguments: &Arguments) -> f64 {
+    let images_per_event = match (task.model, task.kind) {
+        (Model::Coherent, Kind::Plain | Kind::Creation) => 1.0,
+        (_, Kind::Plain | Kind::Creation) => 10.0,
+        (_, Kind::KillFirst | Kind::KillFirstAndResume | Kind::Resume) => 50.0,
+    };
+    let seconds_per_image = match task.recorder {
+        Recorder::Seam => 30e-6,
+        Recorder::Machine => 100e-6,
+    };
+    // A recovery takes the longer the more there is to undo.
+    let images = images_per_event * task.events as f64;
+    (images * seconds_per_image * (1.0 + task.events as f64 / 200.0)).min(arguments.seconds_each)
 }
 
 /// Whether everything holds.
 pub(crate) fn main(arguments: &Arguments) -> bool {
     let tasks = tasks(&arguments.only);
-    let bar = ProgressBar::new(tasks.len() as u64);
-    let style = "{elapsed_precise} {bar:30} {pos} of {len} campaigns, {eta} left; {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    let next = AtomicUsize::new(0);
-    let reports = Mutex::new(Vec::new());
     let started = Instant::now();
-    let threads = arguments.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(&task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let report = campaign_of(task, arguments).explore(task.model);
-                    bar.set_message(format!("{} ({})", report.name, report.recorder));
-                    bar.inc(1);
-                    bar.suspend(|| print(&task, &report, arguments.verbose));
-                    reports.lock().expect("nobody panics with it").push(report);
-                }
-            });
-        }
-    });
-    bar.finish_and_clear();
-    summary(&reports.into_inner().expect("nobody panics with it"), started)
+    let reports = crew::each(
+        &Tasks { noun: "campaigns", tasks: &tasks, threads: arguments.threads },
+        |task| cost(task, arguments),
+        |task| campaign_of(task, arguments).explore(task.model),
+        |task, report| Some(line(task, report, arguments.verbose)),
+    );
+    summary(&reports, started)
 }
 
-fn print(task: &Task, report: &Report, is_verbose: bool) {
+/// A campaign that has ended.
+fn line(task: &Task, report: &Report, is_verbose: bool) -> String {
     if is_verbose || report.failure.is_some() {
-        println!("{report}\n");
-        return;
+        return format!("{report}\n");
     }
-    let Report { name, recorder, model, domain, images, uncovered, left, .. } = report;
+    let Report { name, recorder, model, domain, images, .. } = report;
     let kind = match task.kind {
         Kind::Plain => "",
         Kind::Creation => ", creation",
         Kind::KillFirst => ", killed first",
+        Kind::KillFirstAndResume => ", killed first, resumed",
         Kind::Resume => ", resumed",
     };
-    let covered = match (report.is_complete(), &report.skipped) {
-        (_, Some(why)) => format!("skipped: {why}"),
-        (true, _) => "complete".to_owned(),
-        (false, _) => format!("{left} images left, {uncovered} points cut short"),
-    };
     let seconds = report.duration.as_secs_f64();
-    println!(
-        "{name:24} {recorder:7} {model:8} {domain:10} {images:8} images, depth {:2}, {seconds:8.3} s, {covered}{kind}",
-        report.depth()
-    );
+    format!(
+        "{name:28} {recorder:7} {model:8} {domain:10} {images:8} images, depth {:2}, {seconds:8.3} s, {}{kind}",
+        report.depth(),
+        covered(report)
+    )
+}
+
+/// How far a campaign came.
+fn covered(report: &Report) -> String {
+    match &report.skipped {
+        Some(why) => format!("skipped: {why}"),
+        None if report.is_complete() => "complete".to_owned(),
+        None => {
+            let why = if report.is_out_of_time { "out of time" } else { "cut short" };
+            let Report { left, uncovered, .. } = report;
+            format!("{why}: {left} images left, {uncovered} combinations not tried")
+        }
+    }
+}
+
+/// Figures of several campaigns.
+#[derive(Default)]
+struct Sum {
+    count: usize,
+    complete: usize,
+    out_of_time: usize,
+    skipped: usize,
+    failed: usize,
+    points: u64,
+    images: usize,
+    left: usize,
+    recoveries: u64,
+    depth: usize,
+    seconds: f64,
+}
+
+impl Sum {
+    fn add(&mut self, report: &Report) {
+        self.count += 1;
+        self.complete += usize::from(report.is_complete());
+        self.out_of_time += usize::from(report.is_out_of_time);
+        self.skipped += usize::from(report.skipped.is_some());
+        self.failed += usize::from(report.failure.is_some());
+        self.points += report.points;
+        self.images += report.images;
+        self.left += report.left;
+        self.recoveries += report.recoveries;
+        self.depth = self.depth.max(report.depth());
+        self.seconds += report.duration.as_secs_f64();
+    }
+
+    fn row(&self, name: &str) -> String {
+        let Sum { count, complete, points, images, left, recoveries, depth, seconds, .. } = self;
+        format!(
+            "{name:30} {count:9} {complete:9} {points:12} {images:10} {left:10} {recoveries:11} {depth:6} {seconds:8.0}"
+        )
+    }
 }
 
 fn summary(reports: &[Report], started: Instant) -> bool {
-    let failures = reports.iter().filter(|report| report.failure.is_some()).count();
-    let skipped = reports.iter().filter(|report| report.skipped.is_some()).count();
+    let mut all = Sum::default();
+    let mut groups: BTreeMap<&str, Sum> = BTreeMap::new();
+    for report in reports {
+        all.add(report);
+        let group = report.name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
+        groups.entry(group).or_default().add(report);
+    }
     println!(
-        "\n{} campaigns: {} crash points, {} images, {} recoveries; {} complete, {skipped} skipped, {failures} failed; {:.0} s",
-        reports.len(),
-        reports.iter().map(|report| report.points).sum::<u64>(),
-        reports.iter().map(|report| report.images).sum::<usize>(),
-        reports.iter().map(|report| report.recoveries).sum::<u64>(),
-        reports.iter().filter(|report| report.is_complete() && report.is_ok()).count(),
-        started.elapsed().as_secs_f64()
+        "\n{:30} campaigns  complete crash points     images images left  recoveries  depth  seconds",
+        "scenario"
     );
-    failures == 0
+    groups.iter().for_each(|(name, sum)| println!("{}", sum.row(name)));
+    println!("{}", all.row("all"));
+    let cut_short = all.count - all.complete - all.skipped - all.failed;
+    println!(
+        "\n{} campaigns in {:.0} s: {} complete, {cut_short} cut short ({} of them by their time), {} skipped, {} failed",
+        all.count,
+        started.elapsed().as_secs_f64(),
+        all.complete,
+        all.out_of_time,
+        all.skipped,
+        all.failed
+    );
+    all.failed == 0
 }

@@ -101,6 +101,8 @@ pub fn all() -> Vec<Scenario> {
         a_batch_in_the_place_of_what_was_rolled_back(),
         a_number_in_use_again(),
         aborts(),
+        a_longer_transaction_behind_an_abort(),
+        one_allocation(),
         allocations(),
         frees(),
         frees_between_others(),
@@ -431,6 +433,42 @@ fn aborts() -> Scenario {
             },
             |s| commit(s, |tx| Ok(*tx.get_mut(word(tx, 1))? = 64)),
         ],
+    )
+}
+
+/// What was logged in several batches is rolled back, and a transaction whose log is no shorter takes its place.
+fn a_longer_transaction_behind_an_abort() -> Scenario {
+    scenario(
+        "longer-behind-an-abort",
+        &[
+            |s| {
+                let mut tx = s.begin().unwrap();
+                for index in 0..4 {
+                    let word = word(&tx, index);
+                    *tx.get_mut(word).unwrap() = 65;
+                }
+                tx.abort().unwrap();
+            },
+            |s| {
+                commit(s, |tx| {
+                    tx.set_ranges([5, 3, 6, 1].map(|index| (word(tx, index).offset(), 8)))?;
+                    tx.write(word(tx, 3), 66)
+                })
+            },
+        ],
+    )
+}
+
+fn one_allocation() -> Scenario {
+    scenario(
+        "one-allocation",
+        &[|s| {
+            commit(s, |tx| {
+                let small = tx.alloc([67u64; 8])?;
+                let field = vista::field!(tx.root_ptr(), Root, small);
+                tx.write(field, small)
+            })
+        }],
     )
 }
 

@@ -44,6 +44,10 @@ impl<T> Explorer<'_, T> {
             if !moment.is_crashed {
                 return;
             }
+            if self.is_late() {
+                self.report.uncovered += 1;
+                return;
+            }
             self.report.points += 1;
             let salt = moments.salt;
             // Most stores of a recovery store what is there already.
@@ -79,14 +83,20 @@ impl<T> Explorer<'_, T> {
             let event = trace.events()[index];
             let is_point = matches!(event, Event::Store { .. } | Event::Grow { .. } | Event::Ack { .. });
             if is_point && moment.is_crashed && !pending.is_empty() {
+                if self.is_late() {
+                    self.report.uncovered += 1;
+                    break;
+                }
                 let arrived = self.canvas.delta();
                 let under_way = pending.hash() ^ self.canvas.hash().rotate_left(1);
                 pending.draw(&mut self.canvas);
-                if self.seen.insert(moment.hash() ^ self.canvas.hash() ^ under_way) {
+                if self.seen.insert(moment.hash() ^ self.canvas.hash() ^ under_way)
+                    && let Some(place) = self.place()
+                {
                     let crash = Crash { point: index as u32 + 1, lost: Box::default(), is_kill: true };
                     let carried = Some(Box::new((arrived.clone(), pending.clone().carried())));
                     let (delta, open) = (self.canvas.delta(), self.nothing_open.clone());
-                    self.enqueue(Start { moment, ..start }, delta, carried, open, crash);
+                    self.enqueue(place, Start { moment, ..start }, delta, carried, open, crash);
                 }
                 self.canvas.load(&arrived);
             }
@@ -109,9 +119,11 @@ impl<T> Explorer<'_, T> {
         let open = open_lines(left, arrived, units, self.model.unit_len(), canvas);
         let mut hash = Sequence::new(0x13198A2E_03707344_A4093822_299F31D0);
         open.iter().for_each(|open| open.add_to_hash(&mut hash));
-        if seen.insert(start.moment.hash() ^ canvas.hash() ^ hash.hash()) {
+        if seen.insert(start.moment.hash() ^ canvas.hash() ^ hash.hash())
+            && let Some(place) = self.place()
+        {
             let crash = Crash { point: index as u32, lost: Box::default(), is_kill: false };
-            self.enqueue(start, canvas.delta(), None, open.into(), crash);
+            self.enqueue(place, start, canvas.delta(), None, open.into(), crash);
         }
     }
 }
@@ -134,9 +146,10 @@ impl<T> Meet for MeetImages<'_, '_, T> {
     }
 
     fn see(&mut self, canvas: &Canvas, kept: &[u16]) {
+        let Some(place) = self.explorer.place() else { return };
         let crash = Crash { point: self.index as u32, lost: lost_of(self.units, kept), is_kill: false };
         let open = self.explorer.nothing_open.clone();
-        self.explorer.enqueue(self.start, canvas.delta(), None, open, crash);
+        self.explorer.enqueue(place, self.start, canvas.delta(), None, open, crash);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Making a failure small: the fewest losses with which it fails the same way. Start at [`Explorer::minimise`].
 
+use std::time::{Duration, Instant};
+
 use super::Explorer;
 use super::program::Ran;
 use crate::case::{Case, Crash};
@@ -7,6 +9,8 @@ use crate::report::Oracle;
 
 /// How many pairs of losses are tried to make a failure small.
 const MINIMISE_MAX: usize = 10_000;
+/// How long.
+const MINIMISE_TIME: Duration = Duration::from_secs(10);
 
 impl<T> Explorer<'_, T> {
     /// The same crash with fewer units lost, if it fails as well: none, one, two, or without those that do not matter.
@@ -28,7 +32,9 @@ impl<T> Explorer<'_, T> {
         let mut best = fails(self, &[]);
         best = best.or_else(|| all.iter().find_map(|&one| fails(self, &[one])));
         let pairs = || all.iter().enumerate().flat_map(|(i, &a)| all[..i].iter().map(move |&b| [b, a]));
-        best = best.or_else(|| pairs().take(MINIMISE_MAX).find_map(|pair| fails(self, &pair)));
+        let until = Instant::now() + MINIMISE_TIME;
+        let pairs = pairs().take(MINIMISE_MAX).take_while(|_| Instant::now() < until);
+        best = best.or_else(|| pairs.into_iter().find_map(|pair| fails(self, &pair)));
         if best.is_none() {
             let mut left = all.clone();
             for one in all {

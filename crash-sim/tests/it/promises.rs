@@ -1,5 +1,7 @@
 //! What each setting of a campaign is for: small structures with one mistake each, which it finds and others do not.
 
+use std::time::Duration;
+
 use crash_sim::Model::{Adr, Coherent, PowerLoss};
 use crash_sim::{Campaign, Expect, Failure, Model, Oracle, Report, Sim};
 
@@ -311,6 +313,33 @@ fn a_limit_of_images_leaves_some_and_says_so() {
     report.assert();
     assert!(!report.is_complete() && report.left > 0 && report.images == 50, "{report}");
     assert!(report.to_string().contains("images are left"), "{report}");
+}
+
+/// A third of all images is wrong, all of it behind the first two thirds of the workload.
+#[test]
+fn a_limit_of_images_looks_at_all_of_the_workload() {
+    let campaign = || {
+        Campaign::new("late mistake", 64 << 10)
+            .create(Ok::<_, String>)
+            .open(Ok::<_, String>)
+            .operations(300, |sim, n| Done::Ok(sim.store(8 * n as u64, 1)))
+            .check(|sim, _| if sim.load(8 * 200) == 1 { Err("the 201st operation") } else { Ok(()) })
+    };
+    let kept_going = campaign().images_max(40).keep_going().explore(Coherent);
+    assert!((3..=30).contains(&kept_going.failures), "{kept_going}");
+    assert_eq!(kept_going.images, 40, "{kept_going}");
+    let images = campaign().keep_going().explore(Coherent).images;
+    assert_eq!(kept_going.images + kept_going.left, images, "what is left is counted: {kept_going}");
+}
+
+#[test]
+fn a_limit_of_time_leaves_some_and_says_so() {
+    let late = array(true).resume(10).time_max(Duration::ZERO).explore(Coherent);
+    assert!(late.is_ok() && late.is_out_of_time && !late.is_complete(), "{late}");
+    assert!(late.recoveries == 0 && late.left == late.images && late.uncovered > 0, "{late}");
+    assert!(late.to_string().contains("out of time"), "{late}");
+    let whole = array(false).time_max(Duration::from_secs(3600)).explore(Coherent);
+    assert!(!whole.is_out_of_time && whole.is_complete(), "{whole}");
 }
 
 #[test]

@@ -63,7 +63,8 @@ impl Keys {
     }
 
     fn record(&self, sequence: u64, place: u64, payload: &[u8], target: u64) -> u64 {
-        fold(self.digest(payload) ^ sequence ^ self.a, target.wrapping_add(place) ^ self.b)
+        let number = (sequence ^ self.a).wrapping_mul(self.c);
+        fold(self.digest(payload) ^ number, target.wrapping_add(place) ^ self.b)
     }
 
     fn zone(&self, offset: u64, page_count: u64, index: u64) -> u64 {

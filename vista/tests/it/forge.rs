@@ -164,7 +164,8 @@ impl<'i> LogWriter<'i> {
         let place = self.tail;
         self.image.0[place as usize..place as usize + payload.len()].copy_from_slice(payload);
         self.tail += payload.len().next_multiple_of(8) as u64;
-        let check = fold(payload_digest(payload) ^ self.sequence ^ KEY_A, target.wrapping_add(place) ^ KEY_B);
+        let number = (self.sequence ^ KEY_A).wrapping_mul(KEY_C);
+        let check = fold(payload_digest(payload) ^ number, target.wrapping_add(place) ^ KEY_B);
         self.image.store(self.tail, RecordFooter { target, check });
         self.tail += size_of::<RecordFooter>() as u64;
         self

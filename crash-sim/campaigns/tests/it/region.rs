@@ -74,3 +74,50 @@ fn a_file_opens_wherever_its_owner_was_killed() {
     assert!(image == recording.after, "the events explain the file");
     assert!(images > 40 && grown > 0 && states.iter().all(|&count| count > 0), "{images} {grown} {states:?}");
 }
+
+/// Until it is whole nobody can open it, and from then on everybody. What a killed maker leaves of a file has no name yet,
+/// where the system has nameless files; here it gets one at every store.
+#[test]
+fn a_new_file_is_none_or_whole_wherever_its_maker_was_killed() {
+    let directory = directory();
+    let path = directory.path().join("counter");
+    let make = || Counter::create(&path, 96 << 10).and_then(Counter::close).expect("a new file");
+    let recording = match Stepper::new("creation").file(&path, make) {
+        Ok(recording) => recording,
+        Err(error) if error.is_skip() => return eprintln!("skipped: {error}"),
+        Err(error) => panic!("{error}"),
+    };
+    assert!(recording.before.is_empty(), "it was not there");
+    let copy = directory.path().join("copy");
+    let mut image = Vec::new();
+    let (mut refused, mut opened) = (0, 0);
+    for (index, event) in recording.trace.events().iter().enumerate() {
+        match *event {
+            Event::Store { offset, len, at, .. } => {
+                let bytes = recording.trace.data(at, len);
+                let old = &mut image[offset as usize..][..len as usize];
+                if old == bytes {
+                    continue;
+                }
+                old.copy_from_slice(bytes);
+            }
+            Event::Grow { len } => image.resize(len as usize, 0),
+            _ => continue,
+        }
+        fs::write(&copy, &image).expect("room for a copy");
+        match Counter::open(&copy) {
+            Ok(counter) => {
+                assert_eq!(counter.check().expect("a check"), [], "killed behind event {index}");
+                assert_eq!(counter.root().expect("a root"), &[0, 0], "killed behind event {index}");
+                opened += 1;
+            }
+            Err(error) => {
+                assert!(opened == 0, "killed behind event {index}, it does not open any more: {error}");
+                refused += 1;
+            }
+        }
+    }
+    println!("{} steps in {:?}: {refused} refused, {opened} opened", recording.steps, recording.duration);
+    assert!(image == recording.after, "the events explain the file");
+    assert!(refused > 100 && opened > 0, "{refused} refused, {opened} opened");
+}

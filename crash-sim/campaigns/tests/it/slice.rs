@@ -43,7 +43,8 @@ fn in_part(name: &str, images: usize) {
     for pair in PAIRS {
         let images = if pair.0 == Model::Adr { images / 8 } else { images };
         let report = explore(name, pair, |campaign| campaign.images_max(images).samples(40));
-        assert!(report.is_complete() || report.images >= images || report.uncovered > 0, "{report}");
+        // What one recovery may have of the limit is limited as well, so that some may be left below it.
+        assert!(report.is_complete() || report.images >= images / 2 || report.uncovered > 0, "{report}");
     }
 }
 
@@ -90,6 +91,7 @@ fn a_batch_in_the_place_of_what_was_rolled_back() {
 #[test]
 fn aborts() {
     whole("aborts");
+    whole("longer-behind-an-abort");
 }
 
 #[test]
@@ -104,6 +106,7 @@ fn transactions_that_change_nothing() {
 
 #[test]
 fn allocations() {
+    whole("one-allocation");
     in_part("allocations", 4000);
 }
 
@@ -184,9 +187,23 @@ fn a_power_cut_after_a_power_cut() {
 /// counts for the second. Also where it grew, and another one allocates there.
 #[test]
 fn a_power_cut_after_a_kill() {
-    for name in ["one-range", "writes", "allocations-where-it-has-grown"] {
+    for name in ["one-range", "writes", "batch-after-rollback", "allocations-where-it-has-grown"] {
         explore(name, (Model::Adr, Domain::Adr), |campaign| {
             campaign.kill_before_power_cut().resume(20).images_max(1500).samples(20)
         });
+    }
+}
+
+/// Cases that were found once. `17k/112-0.0-1.1/48-1.1`: a power cut leaves a payload of one word over the footer that an
+/// earlier transaction's record of another word had in its place; the check took the two for a record, since the payloads
+/// differed by as much as the numbers of the transactions.
+#[test]
+fn what_was_found_once_holds() {
+    let found = [("batch-after-rollback", Model::Adr, "17k/112-0.0-1.1/48-1.1")];
+    for (name, model, case) in found {
+        let campaign = campaign(&scenario(name), model.domain()).lazy().kill_before_power_cut().resume(20);
+        let report = campaign.replay(model, case);
+        report.assert();
+        assert!(report.skipped.is_none() && report.recoveries > 0, "{report}");
     }
 }
