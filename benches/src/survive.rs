@@ -287,10 +287,12 @@ fn judge(told: u64, interval: u64, found: Option<(u64, bool)>) -> Outcome {
 fn run_and_kill(mut command: Command, time: Duration) -> (u64, u64) {
     let mut child = command.spawn().expect("this program runs");
     let mut pipe = child.stdout.take().expect("a pipe");
-    let mut first = [0; 8];
+    // The second one too: something has to be acknowledged, however slow the machine.
+    let (mut first, mut second) = ([0; 8], [0; 8]);
     pipe.read_exact(&mut first).expect("a child that opens its store");
+    pipe.read_exact(&mut second).expect("a child that runs transfers");
     let listener = thread::spawn(move || {
-        let (mut last, mut buffer, mut used) = (first, [0; 4096], 0);
+        let (mut last, mut buffer, mut used) = (second, [0; 4096], 0);
         loop {
             let len = pipe.read(&mut buffer[used..]).expect("a pipe");
             if len == 0 {
