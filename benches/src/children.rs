@@ -52,7 +52,7 @@ impl Nursery {
                     watch(&now);
                     *turn = Some(now);
                 }
-                Message::Found(found) => finding = Some(Ok(found)),
+                Message::Found(found) => finding = Some(Ok(*found)),
                 // The task has said so itself: it is not the fault of the one whose turn it was.
                 Message::Failed(reason) => finding = Some(Err(Stopped { turn: None, reason })),
             }

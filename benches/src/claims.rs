@@ -41,11 +41,8 @@ pub fn of(report: &Report) -> Vec<Claim> {
         }
     }
     if !claims.is_empty() {
-        let lines = [
-            (format!("lines: {}", source::heart_files()), source::heart_lines()),
-            ("lines, with the heap".to_owned(), source::heart_lines() + source::heap_lines()),
-        ];
-        for (what, lines) in lines {
+        for (files, lines) in source::counts() {
+            let what = format!("lines: {files}");
             claims.push(claim(what, "vista/src", Some(720.0), lines as f64, |ours, paper| ours <= paper));
         }
     }

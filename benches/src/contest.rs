@@ -52,9 +52,9 @@ pub trait Visitor {
     fn visit<S: Store + 'static>(&mut self, peer: Peer, open: fn(&Path, &[Size]) -> S);
 }
 
-/// Shows all peers that were compiled in, at each of their levels.
+/// Shows lrvm, and all peers that were compiled in, at each of their levels.
 pub fn visit(visitor: &mut impl Visitor) {
-    let _ = &visitor;
+    crate::redo::visit(visitor);
     #[cfg(feature = "peers")]
     {
         crate::redb::visit(visitor);
@@ -66,9 +66,9 @@ pub fn visit(visitor: &mut impl Visitor) {
     crate::pmdk::visit(visitor);
 }
 
-/// Shows all peers that were compiled in, also those whose environment this process does not have.
+/// The same, also those peers whose environment this process does not have.
 pub fn visit_everywhere(visitor: &mut impl Visitor) {
-    let _ = &visitor;
+    crate::redo::visit(visitor);
     #[cfg(feature = "peers")]
     {
         crate::redb::visit(visitor);

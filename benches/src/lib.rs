@@ -16,6 +16,7 @@ pub mod memory; // unsafe: bare engines and vista behind that seam
 pub mod bank; // debit-credit through it
 pub mod array; // one range through it
 pub mod order_entry; // five kinds of transactions through it
+pub mod redo; // lrvm behind that seam
 pub mod contest; // who takes part
 pub mod survive; // who keeps what it has acknowledged
 #[cfg(feature = "peers")]

@@ -170,8 +170,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut stdout = std::io::stdout();
             let mut say = |message: &Message| {
                 let line = serde_json::to_string(message).expect("a message is plain data");
-                // If nobody listens any more there is nobody to be told.
-                let _ = writeln!(stdout, "{line}");
+                if writeln!(stdout, "{line}").is_err() {
+                    std::process::exit(1); // Whoever wanted to know is gone.
+                }
             };
             task.run(&Places::new(&dir, &disk)?, &mut say);
         }

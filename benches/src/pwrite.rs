@@ -7,6 +7,7 @@
 #![allow(unsafe_code)] // An engine's `transact` is unsafe for the sake of the bare ones.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -117,12 +118,14 @@ impl Engine for DebitCredit {
     }
 }
 
+/// Tells the ranges of an input, and what is stored to all of each.
+type Ranges<I> = fn(&I, &mut dyn FnMut(Range<usize>, u64));
+
 /// An array of integers: one range of `N`, or as many as the input has.
 struct Array<I> {
     ring: Ring,
     words: Vec<u64>,
-    /// The ranges of an input, and what is stored to all of each.
-    ranges: fn(&I, &mut dyn FnMut(std::ops::Range<usize>, u64)),
+    ranges: Ranges<I>,
 }
 
 impl<I> Engine for Array<I> {
@@ -161,12 +164,7 @@ pub fn ranges<const K: usize>(disk: &Files, inputs: &Arc<[Scatter<K>]>, array_le
     })
 }
 
-fn array<I: 'static>(
-    disk: &Files,
-    inputs: &Arc<[I]>,
-    array_len: usize,
-    ranges: fn(&I, &mut dyn FnMut(std::ops::Range<usize>, u64)),
-) -> Entry {
+fn array<I: 'static>(disk: &Files, inputs: &Arc<[I]>, array_len: usize, ranges: Ranges<I>) -> Entry {
     let disk = disk.clone();
     let make = move || Array { ring: Ring::new(&disk), words: vec![0; array_len], ranges };
     Entry::elsewhere(NAME, Level::PowerLoss, inputs, make)

@@ -86,7 +86,7 @@ pub enum Message {
     /// Whose turn it is from now on.
     Turn(Turn),
     /// It is done.
-    Found(Finding),
+    Found(Box<Finding>),
     /// It cannot be done.
     Failed(String),
 }
@@ -110,12 +110,16 @@ impl Task {
     pub fn run(&self, places: &Places, say: &mut dyn FnMut(&Message)) {
         // A failure is said, and not printed among the bars of whoever watches.
         std::panic::set_hook(Box::new(|_| {}));
+        nix::unistd::alarm::set(TURN_SECONDS);
         let mut watch = |turn: Turn| {
             nix::unistd::alarm::set(TURN_SECONDS);
             say(&Message::Turn(turn));
         };
         let done = catch_unwind(AssertUnwindSafe(|| self.work(places, &mut watch)));
-        say(&done.map_or_else(|panic| Message::Failed(race::message(panic.as_ref())), Message::Found));
+        say(&match done {
+            Ok(finding) => Message::Found(Box::new(finding)),
+            Err(panic) => Message::Failed(race::message(panic.as_ref())),
+        });
     }
 
     fn work(&self, places: &Places, watch: &mut dyn FnMut(Turn)) -> Finding {

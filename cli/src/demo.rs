@@ -3,12 +3,13 @@
 //! A child process runs transfers as fast as it can and acknowledges each one after its commit. It is killed with
 //! SIGKILL at random moments, and the parent then compares all that it finds with a model: every acknowledged
 //! transaction is there, and none is there by half. At the end the same transfers run without a child, against bare
-//! stores to the same file. Start at [`run`].
+//! stores to the same file and against a redo log. Start at [`run`].
 
 mod place; // where the bank lies
 mod crash; // one crash: the plan, the kill, the proof
 pub(crate) mod worker; // the child, and the parent's hold on it
 mod speed; // transactions against bare stores
+mod redo; // the same on lrvm
 mod machine; // what the numbers were measured on
 
 use std::fmt::Display;
@@ -25,6 +26,7 @@ use crate::output::{Bytes, Grouped, Output, Time, Verdict, counted};
 use crash::{Crash, Demo};
 use machine::Machine;
 use place::Place;
+use redo::Redo;
 use speed::Speed;
 
 /// Kill a process again and again, and prove that no transaction is lost or half done.
@@ -32,7 +34,8 @@ use speed::Speed;
 /// A child process makes bank transfers (debit-credit, in the manner of TPC-B) in a segment, and acknowledges each
 /// one after its commit. It is killed with SIGKILL at random moments; sometimes its successor is killed too, while it
 /// recovers. After every crash the file is opened and all of it is compared with a model. Then the speed of
-/// transactions is measured beside bare stores to the same file.
+/// transactions is measured beside bare stores to the same file, and beside the same bank on lrvm, whose redo log lies
+/// in memory beside the file, and on a disk.
 #[derive(clap::Args)]
 #[command(
     after_help = "Exit codes: 0 nothing was lost or half done; 1 something was, and the file is kept; \
@@ -83,6 +86,7 @@ struct Report {
     total: Total,
     violation: Option<String>,
     speed: Option<Speed>,
+    redo: Vec<Redo>,
     machine: Option<Machine>,
 }
 
@@ -160,7 +164,14 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
             Err(found) => violation = Some(format!("after the measurement: {found}")),
         }
     }
-    show.speed(speed.as_ref(), machine.as_ref())?;
+    let mut redo = Vec::new();
+    if violation.is_none() {
+        match measure_redo(&place, args.scale, seed)? {
+            Ok(measured) => redo = measured,
+            Err(found) => violation = Some(format!("on lrvm: {found}")),
+        }
+    }
+    show.speed(speed.as_ref(), &redo, machine.as_ref())?;
 
     let is_kept = args.path.is_some() || violation.is_some();
     let report = Report {
@@ -172,6 +183,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
         total,
         violation,
         speed,
+        redo,
         machine,
     };
     show.end(&report)?;
@@ -307,7 +319,12 @@ impl Show {
         ))
     }
 
-    fn speed(&mut self, speed: Option<&Speed>, machine: Option<&Machine>) -> Result<(), Failure> {
+    fn speed(
+        &mut self,
+        speed: Option<&Speed>,
+        redo: &[Redo],
+        machine: Option<&Machine>,
+    ) -> Result<(), Failure> {
         let (Some(speed), Some(machine)) = (speed, machine) else { return Ok(()) };
         self.line("No acknowledged transaction is lost, none is half there, and every invariant holds.")?;
         self.line("")?;
@@ -322,6 +339,15 @@ impl Show {
         ))?;
         self.line(format!("  the same stores, bare     {:>7.1} ns", speed.bare_nanos))?;
         self.line(format!("  ratio                     {:>7.2}", speed.ratio))?;
+        for Redo { is_on_rio, file_system, transaction_nanos, truncations, .. } in redo {
+            let place = if *is_on_rio { "on Rio" } else { "on disk" };
+            let engine = format!("lrvm, {place}, {file_system}");
+            let times = transaction_nanos / speed.transaction_nanos;
+            let truncations = counted(*truncations, "truncation");
+            self.line(format!(
+                "  {engine:<24}  {transaction_nanos:>7.0} ns  {times:>7.1} times vista; {truncations}"
+            ))?;
+        }
         self.line(format!("  on {}", machine.processor))?;
         self.line(format!(
             "  Linux {}, {} ({}), persistence domain {}, protection {}, {}",
@@ -348,6 +374,21 @@ impl Show {
         }
         Ok(())
     }
+}
+
+/// The same bank on lrvm, beside the file and on a disk. It lies twice there, in memory and in its segment, and is no
+/// larger than the default.
+fn measure_redo(place: &Place, scale: Scale, seed: u64) -> Result<Result<Vec<Redo>, String>, Failure> {
+    let scale = if scale.branches() > Scale::default().branches() { Scale::default() } else { scale };
+    let mut measured = Vec::new();
+    for is_on_rio in [true, false] {
+        let directory = if is_on_rio { place.beside()? } else { place.on_disk()? };
+        match redo::measure(&directory, is_on_rio, scale, seed)? {
+            Ok(redo) => measured.push(redo),
+            Err(violation) => return Ok(Err(violation)),
+        }
+    }
+    Ok(Ok(measured))
 }
 
 /// One line of the table.

@@ -66,6 +66,12 @@ impl From<rio::Error> for Failure {
     }
 }
 
+impl From<lrvm::Error> for Failure {
+    fn from(error: lrvm::Error) -> Self {
+        Failure { what: with_causes(&error), advice: None }
+    }
+}
+
 fn advice_on_medium(error: &rio::Error) -> Option<&'static str> {
     match error {
         rio::Error::Damaged { .. } => Some("damaged, or no segment; the file was left as it is"),

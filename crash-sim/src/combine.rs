@@ -9,35 +9,92 @@ pub(crate) struct Combined {
     pub(crate) all: u128,
 }
 
-/// Shows every combination to `see`, with the canvas drawn and the number of atoms that each unit keeps; if there are
-/// more than `eager`, some `samples` of them.
+/// What is done with the images of a crash point.
+pub(crate) trait Meet {
+    /// Whether the image of this hash was not met before.
+    fn is_new(&mut self, hash: u128) -> bool;
+
+    /// Is shown an image that is new, and the number of atoms that each unit keeps.
+    fn see(&mut self, canvas: &Canvas, kept: &[u16]);
+}
+
+/// Meets every combination; if there are more than `eager`, some `samples` of them.
 pub(crate) fn combine(
     canvas: &mut Canvas,
-    units: &[Unit],
+    units: &[&Unit],
     eager: u64,
     samples: u64,
     seed: u64,
-    mut see: impl FnMut(&mut Canvas, &[u16]),
+    meet: &mut impl Meet,
 ) -> Combined {
-    let all = units.iter().fold(1u128, |all, unit| all.saturating_mul(unit.steps.len() as u128 + 1));
-    let mut kept = vec![0; units.len()];
+    let all = combination_count(units);
+    let mut show = Show { canvas, units, undo: Vec::new(), meet };
     if all <= u128::from(eager.max(samples)) {
-        each(canvas, units, 0, &mut kept, &mut Vec::new(), &mut see);
+        let hash = show.canvas.hash();
+        if units.iter().any(|unit| unit.is_streamed) {
+            each(units, 0, &mut vec![0; units.len()], hash, &mut |_, kept| show.drawn(kept));
+        } else {
+            each(units, 0, &mut vec![0; units.len()], hash, &mut |hash, kept| show.hashed(hash, kept));
+        }
         return Combined { tried: all as u64, all };
     }
     let mut tried = 0;
-    let before = Before::of(canvas, units);
-    let mut show = |canvas: &mut Canvas, kept: &[u16]| {
-        for (unit, &count) in units.iter().zip(kept) {
-            unit.draw(canvas, usize::from(count));
-        }
-        see(canvas, kept);
-        before.restore(canvas);
+    sample(units, seed, |kept| {
+        show.drawn(kept);
         tried += 1;
         tried < samples
-    };
-    sample(units, seed, |kept| show(canvas, kept));
+    });
     Combined { tried, all }
+}
+
+/// In how many ways some units may have arrived.
+pub(crate) fn combination_count(units: &[&Unit]) -> u128 {
+    units.iter().fold(1, |count: u128, unit| count.saturating_mul(unit.steps.len() as u128 + 1))
+}
+
+/// Shows combinations, one after the other.
+struct Show<'a, M> {
+    canvas: &'a mut Canvas,
+    units: &'a [&'a Unit],
+    /// What the words that are drawn over were.
+    undo: Vec<(u32, u64)>,
+    meet: &'a mut M,
+}
+
+impl<M: Meet> Show<'_, M> {
+    /// A combination whose hash is known: most were met before, and need not be drawn.
+    #[inline]
+    fn hashed(&mut self, hash: u128, kept: &[u16]) {
+        if self.meet.is_new(hash) {
+            self.draw(kept);
+            debug_assert_eq!(self.canvas.hash(), hash, "the units are disjoint");
+            self.meet.see(self.canvas, kept);
+            self.restore();
+        }
+    }
+
+    fn drawn(&mut self, kept: &[u16]) {
+        self.draw(kept);
+        if self.meet.is_new(self.canvas.hash()) {
+            self.meet.see(self.canvas, kept);
+        }
+        self.restore();
+    }
+
+    fn draw(&mut self, kept: &[u16]) {
+        for (unit, &count) in self.units.iter().zip(kept) {
+            for atom in &unit.atoms[..usize::from(count)] {
+                self.undo.push((atom.word, self.canvas.get(atom.word)));
+                self.canvas.set_masked(atom.word, atom.value, atom.mask);
+            }
+        }
+    }
+
+    fn restore(&mut self) {
+        for (word, value) in self.undo.drain(..).rev() {
+            self.canvas.set(word, value);
+        }
+    }
 }
 
 /// Draws all units, but for what is lost.
@@ -48,56 +105,23 @@ pub(crate) fn draw(canvas: &mut Canvas, units: &[Unit], lost: &[(u16, u16)]) {
     }
 }
 
-/// `undo` has room for the words that are drawn over, so that nothing is allocated here.
-fn each(
-    canvas: &mut Canvas,
-    units: &[Unit],
-    number: usize,
-    kept: &mut [u16],
-    undo: &mut Vec<(u32, u64)>,
-    see: &mut impl FnMut(&mut Canvas, &[u16]),
-) {
+/// Every combination of the units from `number` on, with the hash that its image has if units are disjoint.
+fn each(units: &[&Unit], number: usize, kept: &mut [u16], hash: u128, show: &mut impl FnMut(u128, &[u16])) {
     let Some(unit) = units.get(number) else {
-        see(canvas, kept);
+        show(hash, kept);
         return;
     };
-    let mark = undo.len();
     kept[number] = 0;
-    each(canvas, units, number + 1, kept, undo, see);
-    let mut done = 0;
-    for &step in &unit.steps {
-        for atom in &unit.atoms[done..usize::from(step)] {
-            undo.push((atom.word, canvas.get(atom.word)));
-            canvas.set_masked(atom.word, atom.value, atom.mask);
-        }
-        done = usize::from(step);
+    each(units, number + 1, kept, hash, show);
+    for (&step, toggle) in unit.steps.iter().zip(&unit.toggles) {
         kept[number] = step;
-        each(canvas, units, number + 1, kept, undo, see);
-    }
-    for (word, value) in undo.drain(mark..).rev() {
-        canvas.set(word, value);
-    }
-}
-
-/// The words under some units, as they were.
-struct Before(Vec<(u32, u64)>);
-
-impl Before {
-    fn of(canvas: &Canvas, units: &[Unit]) -> Self {
-        let mut words: Vec<u32> = units.iter().flat_map(|unit| &unit.atoms).map(|atom| atom.word).collect();
-        words.sort_unstable();
-        words.dedup();
-        Before(words.into_iter().map(|word| (word, canvas.get(word))).collect())
-    }
-
-    fn restore(&self, canvas: &mut Canvas) {
-        self.0.iter().for_each(|&(word, value)| canvas.set(word, value));
+        each(units, number + 1, kept, hash ^ toggle, show);
     }
 }
 
 /// Chooses combinations until `show` has seen enough: all kept and all lost; one unit that differs from the others; two;
 /// then by chance.
-fn sample(units: &[Unit], seed: u64, mut show: impl FnMut(&[u16]) -> bool) {
+fn sample(units: &[&Unit], seed: u64, mut show: impl FnMut(&[u16]) -> bool) {
     let none = vec![0; units.len()];
     let full: Vec<u16> = units.iter().map(|unit| *unit.steps.last().expect("a unit has a step")).collect();
     if !show(&none) || !show(&full) {

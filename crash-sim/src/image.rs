@@ -6,8 +6,18 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// The words in which an image differs from its base, by index.
-pub(crate) type Delta = Box<[(u32, u64)]>;
+/// The words in which an image differs from its base, by index, and the hash of the image.
+#[derive(Clone, Default)]
+pub(crate) struct Delta {
+    words: Box<[(u32, u64)]>,
+    hash: u128,
+}
+
+impl Delta {
+    pub(crate) fn words(&self) -> &[(u32, u64)] {
+        &self.words
+    }
+}
 
 /// An image that is drawn upon.
 pub(crate) struct Canvas {
@@ -23,6 +33,11 @@ impl Canvas {
     pub(crate) fn new(base: Vec<u64>) -> Self {
         let is_touched = vec![false; base.len()];
         Canvas { words: base.clone(), base, is_touched, touched: Vec::new(), hash: 0 }
+    }
+
+    /// What it is a difference to.
+    pub(crate) fn base(&self) -> &[u64] {
+        &self.base
     }
 
     pub(crate) fn words(&self) -> &[u64] {
@@ -45,17 +60,8 @@ impl Canvas {
         if old == word {
             return;
         }
-        if !self.is_touched[at] {
-            self.is_touched[at] = true;
-            self.touched.push(index);
-        }
-        let base = self.base[at];
-        if old != base {
-            self.hash ^= mix(index, old);
-        }
-        if word != base {
-            self.hash ^= mix(index, word);
-        }
+        self.touch(index);
+        self.hash ^= self.toggle(index, old, word);
         self.words[at] = word;
     }
 
@@ -65,20 +71,42 @@ impl Canvas {
         self.set(index, self.get(index) & !mask | word & mask);
     }
 
+    /// What the hash changes by when a word does.
+    #[inline]
+    pub(crate) fn toggle(&self, index: u32, old: u64, new: u64) -> u128 {
+        let base = self.base[index as usize];
+        let part = |word: u64| if word == base { 0 } else { mix(index, word) };
+        part(old) ^ part(new)
+    }
+
+    #[inline]
+    fn touch(&mut self, index: u32) {
+        if !std::mem::replace(&mut self.is_touched[index as usize], true) {
+            self.touched.push(index);
+        }
+    }
+
     /// Becomes the image of this difference.
     pub(crate) fn load(&mut self, delta: &Delta) {
-        for index in std::mem::take(&mut self.touched) {
+        for index in self.touched.drain(..) {
             self.words[index as usize] = self.base[index as usize];
             self.is_touched[index as usize] = false;
         }
-        self.hash = 0;
-        delta.iter().for_each(|&(index, word)| self.set(index, word));
+        for &(index, word) in delta.words() {
+            self.touch(index);
+            self.words[index as usize] = word;
+        }
+        self.hash = delta.hash;
     }
 
     /// The difference to the base.
     pub(crate) fn delta(&self) -> Delta {
-        let differs = |&&index: &&u32| self.words[index as usize] != self.base[index as usize];
-        self.touched.iter().filter(differs).map(|&index| (index, self.get(index))).collect()
+        let differs = |&index: &u32| self.words[index as usize] != self.base[index as usize];
+        // Counted first: most images are kept for long, and none takes more than it needs.
+        let count = self.touched.iter().filter(|&index| differs(index)).count();
+        let mut words = Vec::with_capacity(count);
+        words.extend(self.touched.iter().copied().filter(differs).map(|index| (index, self.get(index))));
+        Delta { words: words.into(), hash: self.hash }
     }
 }
 
@@ -95,6 +123,25 @@ fn mix(index: u32, word: u64) -> u128 {
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
+}
+
+/// Hash of a sequence of words, of 128 bits: FNV-1a, by words instead of bytes.
+pub(crate) struct Sequence(u128);
+
+impl Sequence {
+    /// Hash of no word, which is another for each `start`.
+    pub(crate) fn new(start: u128) -> Self {
+        Sequence(start)
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, word: u64) {
+        self.0 = (self.0 ^ u128::from(word)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B);
+    }
+
+    pub(crate) fn hash(&self) -> u128 {
+        self.0
+    }
 }
 
 /// A set of what is a hash already.
@@ -147,7 +194,7 @@ mod tests {
         b.set(0, 9);
         assert_eq!((a.hash(), a.words()), (b.hash(), b.words()));
         let delta = b.delta();
-        assert_eq!(delta.len(), 2, "a word that is as before is no difference: {delta:?}");
+        assert_eq!(delta.words().len(), 2, "a word that is as before is no difference: {:?}", delta.words());
         a.load(&Delta::default());
         assert_eq!((a.hash(), a.words()), (0, &[1, 2, 3, 4][..]));
         a.load(&delta);

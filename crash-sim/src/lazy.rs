@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::image::Canvas;
+use crate::image::{Canvas, Sequence};
 use crate::model::Unit;
 
 /// A line of the medium whose content is open.
@@ -49,7 +49,7 @@ impl Eq for Content {}
 pub(crate) fn open_lines(
     left: &[Open],
     arrived: &[u32],
-    units: &[Unit],
+    units: &[&Unit],
     unit_len: u64,
     canvas: &mut Canvas,
 ) -> Vec<Open> {
@@ -120,12 +120,12 @@ impl Open {
     }
 
     /// Adds all that tells it from other lines to a hash.
-    pub(crate) fn add_to_hash(&self, mut add: impl FnMut(u64)) {
+    pub(crate) fn add_to_hash(&self, hash: &mut Sequence) {
         for content in &self.contents {
-            add(content.words.len() as u64);
+            hash.add(content.words.len() as u64);
             for &(word, value) in &content.words {
-                add(u64::from(word));
-                add(value);
+                hash.add(u64::from(word));
+                hash.add(value);
             }
         }
     }
@@ -165,6 +165,10 @@ pub(crate) struct Undecided {
 }
 
 impl Undecided {
+    /// Nothing is open.
+    pub(crate) const NONE: Undecided =
+        Undecided { words: Vec::new(), is_overwritten: Vec::new(), is_open: Vec::new(), read: Vec::new() };
+
     /// All of these lines but the decided ones are open.
     pub(crate) fn new(lines: &[Open], is_decided: impl Fn(usize) -> bool) -> Self {
         let is_open: Vec<bool> = (0..lines.len()).map(|number| !is_decided(number)).collect();
@@ -228,7 +232,8 @@ mod tests {
 
     fn open(units: &[Unit], left: &[Open], canvas: &mut Canvas) -> Vec<Open> {
         let mut units = units.to_vec();
-        units.retain_mut(|unit| unit.find_steps(canvas));
+        units.iter_mut().for_each(|unit| unit.find_steps(canvas, &mut Vec::new()));
+        let units: Vec<&Unit> = units.iter().filter(|unit| !unit.steps.is_empty()).collect();
         open_lines(left, &[], &units, 64, canvas)
     }
 
@@ -256,7 +261,7 @@ mod tests {
         // Stores of what the image has already: torn, they leave what was open before in the rest.
         let mut zeroes = unit(&[(1, 0), (2, 0)]);
         zeroes.steps = vec![1, 2];
-        let torn = open_lines(&once, &[], &[zeroes], 64, &mut canvas);
+        let torn = open_lines(&once, &[], &[&zeroes], 64, &mut canvas);
         let has = |words: &[(u32, u64)]| torn[0].contents.iter().any(|content| content.words == words);
         assert!(has(&[]) && has(&[(1, 5)]) && has(&[(1, 5), (2, 5)]) && has(&[(2, 5)]));
         canvas.set(1, 5);

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // It implements the seam, and sets memory that is known by address.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
@@ -66,11 +66,12 @@ enum Memory {
 }
 
 thread_local! {
-    static TAPE: RefCell<Tape> = RefCell::new(Tape::default());
+    static TAPE: RefCell<Tape> = const { RefCell::new(Tape::NONE) };
+    /// What a load has to know of the tape: most do nothing but count.
+    static LOADS: Loads = const { Loads { stage: Cell::new(0), left: Cell::new(0), are_watched: Cell::new(false) } };
 }
 
 /// What is recorded on this thread.
-#[derive(Default)]
 struct Tape {
     /// Number of the stage that is recorded; 0 for none.
     stage: u64,
@@ -78,8 +79,19 @@ struct Tape {
     /// Bytes that are lent, as they were then. They are words from the first byte's word on.
     lent: Vec<(u64, Vec<u64>)>,
     event_limit: usize,
-    load_count: usize,
+    /// Number of the first event that asks for more than to be noted.
+    special: usize,
     undecided: Undecided,
+}
+
+/// Loads on this thread from the stage that is recorded.
+struct Loads {
+    /// Its number.
+    stage: Cell<u64>,
+    /// How many more there may be.
+    left: Cell<usize>,
+    /// Whether some words are undecided.
+    are_watched: Cell<bool>,
 }
 
 /// What a recording that would not end is given up with.
@@ -139,12 +151,6 @@ impl Stage {
         }
     }
 
-    fn word(&self, index: usize) -> *mut u64 {
-        assert!((index as u64) < self.capacity / 8, "word {index} is inside the stage");
-        // SAFETY: inside the memory, just checked.
-        unsafe { self.base().cast::<u64>().add(index) }
-    }
-
     /// Lets stores through unseen, or has each of them seen: `record` would do so, and undo it, every time.
     pub(crate) fn watch_stores(&self, is_watched: bool) {
         if let Memory::Traced(arena) = &self.memory {
@@ -153,25 +159,16 @@ impl Stage {
         }
     }
 
-    /// A word of the memory, when no structure is open on it.
-    pub(crate) fn get(&self, index: usize) -> u64 {
-        self.atomic(index).load(Ordering::Relaxed)
+    /// The words of the memory: atomic, since a structure may have left a thread behind that still has a medium on this
+    /// memory. They are set when no structure is open on it.
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the memory has so many words, aligned and initialised, and lives as long as the stage.
+        unsafe { std::slice::from_raw_parts(self.base().cast::<AtomicU64>(), self.capacity as usize / 8) }
     }
 
-    /// Sets a word of the memory, when no structure is open on it.
-    pub(crate) fn set(&self, index: usize, word: u64) {
-        self.atomic(index).store(word, Ordering::Relaxed);
-    }
-
-    /// A word: atomic, since a structure may have left a thread behind that still has a medium on this memory.
-    fn atomic(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: the word is inside, aligned and initialised, and lives as long as the stage.
-        unsafe { AtomicU64::from_ptr(self.word(index)) }
-    }
-
-    /// All of the memory, when no structure is open on it.
-    pub(crate) fn words(&self) -> Vec<u64> {
-        (0..self.capacity as usize / 8).map(|index| self.get(index)).collect()
+    /// A copy of all of them.
+    pub(crate) fn copy(&self) -> Vec<u64> {
+        self.words().iter().map(|word| word.load(Ordering::Relaxed)).collect()
     }
 
     /// A medium on this memory.
@@ -194,30 +191,16 @@ impl Stage {
         run: impl FnOnce() -> R,
     ) -> Result<R, String> {
         if let Memory::Traced(arena) = &self.memory {
-            let outer = TAPE.replace(Tape {
-                stage: self.number,
-                event_limit,
-                undecided: mem::take(undecided),
-                ..Tape::default()
-            });
+            let outer = Tape::start(self.number, Trace::new(), mem::take(undecided), event_limit);
             let options = TraceOptions { event_limit, ..TraceOptions::default() };
             let result = arena.trace(&options, trace, || panics::catch(run));
-            *undecided = TAPE.replace(outer).undecided;
+            *undecided = outer.exchange().tape.undecided;
             return result.unwrap_or_else(|error| Err(format!("the machine recorder: {error}")));
         }
-        let (trace_so_far, undecided_so_far) = (mem::take(trace), mem::take(undecided));
-        let tape = Tape {
-            stage: self.number,
-            trace: trace_so_far,
-            lent: Vec::new(),
-            event_limit,
-            load_count: 0,
-            undecided: undecided_so_far,
-        };
-        let outer = TAPE.replace(tape);
+        let outer = Tape::start(self.number, mem::take(trace), mem::take(undecided), event_limit);
         let result = panics::catch(run);
         self.with_tape(|_| {});
-        let tape = TAPE.replace(outer);
+        let tape = outer.exchange().tape;
         (*trace, *undecided) = (tape.trace, tape.undecided);
         result
     }
@@ -240,9 +223,10 @@ impl Stage {
     /// What has become of lent bytes by now is stored.
     fn look_at_lent(&self, tape: &mut Tape) {
         let mut lent = mem::take(&mut tape.lent);
+        let memory = self.words();
         for (first, words) in &mut lent {
             for (index, old) in (*first..).zip(words) {
-                let new = self.get(index as usize);
+                let new = memory[index as usize].load(Ordering::Relaxed);
                 if new != *old {
                     *old = new;
                     tape.store(index * 8, new);
@@ -259,8 +243,10 @@ impl Stage {
             if !tape.undecided.is_empty() {
                 tape.undecided.stored(offset, len);
             }
-            for index in offset / 8..(offset + len).div_ceil(8) {
-                tape.store(index * 8, self.get(index as usize));
+            let numbers = offset / 8..(offset + len).div_ceil(8);
+            let words = &self.words()[numbers.start as usize..numbers.end as usize];
+            for (index, word) in numbers.zip(words) {
+                tape.store(index * 8, word.load(Ordering::Relaxed));
             }
         });
     }
@@ -268,16 +254,16 @@ impl Stage {
     /// Whoever is lent bytes to read has them as long as he likes: no store through `&mut` comes between.
     #[inline]
     fn loaded(&self, offset: u64, len: u64) {
-        TAPE.with_borrow_mut(|tape| {
-            if tape.stage != self.number {
+        LOADS.with(|loads| {
+            if loads.stage.get() != self.number {
                 return;
             }
-            tape.load_count += 1;
-            if tape.load_count >= tape.event_limit && !std::thread::panicking() {
-                std::panic::panic_any(Endless);
+            match loads.left.get().checked_sub(1) {
+                Some(left) => loads.left.set(left),
+                None => give_up(),
             }
-            if !tape.undecided.is_empty() {
-                tape.undecided.loaded(offset, len);
+            if loads.are_watched.get() {
+                TAPE.with_borrow_mut(|tape| tape.undecided.loaded(offset, len));
             }
         });
     }
@@ -288,8 +274,8 @@ impl Stage {
                 // Several ranges may be lent together.
                 self.look_at_lent(tape);
                 tape.undecided.loaded(offset, len);
-                let words = (offset / 8..(offset + len).div_ceil(8)).map(|index| self.get(index as usize));
-                tape.lent.push((offset / 8, words.collect()));
+                let words = &self.words()[(offset / 8) as usize..(offset + len).div_ceil(8) as usize];
+                tape.lent.push((offset / 8, words.iter().map(|word| word.load(Ordering::Relaxed)).collect()));
             }
         });
     }
@@ -338,24 +324,24 @@ impl Stage {
 /// Sets the memory of a stage to one image after the other.
 pub(crate) struct Loader {
     stage: Arc<Stage>,
-    base: Vec<u64>,
+    /// Words that may differ from the base of the images.
     dirty: Vec<u32>,
 }
 
 impl Loader {
-    /// The memory is this image now.
-    pub(crate) fn new(stage: Arc<Stage>, base: Vec<u64>) -> Self {
-        base.iter().enumerate().for_each(|(index, &word)| stage.set(index, word));
-        Loader { stage, base, dirty: Vec::new() }
+    /// The memory is the base now.
+    pub(crate) fn new(stage: Arc<Stage>) -> Self {
+        Loader { stage, dirty: Vec::new() }
     }
 
     /// Sets the memory to an image. Since the last call only what `note` was told has changed.
-    pub(crate) fn load(&mut self, delta: &Delta) {
+    pub(crate) fn load(&mut self, base: &[u64], delta: &Delta) {
+        let words = self.stage.words();
         for index in self.dirty.drain(..) {
-            self.stage.set(index as usize, self.base[index as usize]);
+            words[index as usize].store(base[index as usize], Ordering::Relaxed);
         }
-        for &(index, word) in delta {
-            self.stage.set(index as usize, word);
+        for &(index, word) in delta.words() {
+            words[index as usize].store(word, Ordering::Relaxed);
             self.dirty.push(index);
         }
     }
@@ -371,25 +357,77 @@ impl Loader {
 }
 
 impl Tape {
+    const NONE: Tape = Tape {
+        stage: 0,
+        trace: Trace::EMPTY,
+        lent: Vec::new(),
+        event_limit: 0,
+        special: 0,
+        undecided: Undecided::NONE,
+    };
+
+    /// Records on this thread from now on. Returns what was recorded there before.
+    fn start(stage: u64, trace: Trace, undecided: Undecided, event_limit: usize) -> Outer {
+        let last = event_limit.saturating_sub(1);
+        let loads = (stage, last, !undecided.is_empty());
+        let special = last.min(symbols::awaited());
+        let tape = Tape { stage, trace, lent: Vec::new(), event_limit, special, undecided };
+        Outer { tape, loads }.exchange()
+    }
+
     #[inline]
     fn store(&mut self, offset: u64, word: u64) {
-        symbols::at_event(self.trace.len());
-        self.trace.push_store(offset, &word.to_le_bytes(), false, 0);
-        self.check_limit(); // Only now: the store was made.
+        let number = self.trace.len();
+        self.trace.push_word(offset, word);
+        // Only now: the store was made.
+        if number >= self.special {
+            self.at_special(number, number + 1);
+        }
     }
 
     #[inline]
     fn push(&mut self, event: Event) {
-        self.check_limit();
-        symbols::at_event(self.trace.len());
+        let number = self.trace.len();
+        if number >= self.special {
+            self.at_special(number, number);
+        }
         self.trace.push(event, 0);
     }
 
-    #[inline]
-    fn check_limit(&self) {
-        if self.trace.len() >= self.event_limit && !std::thread::panicking() {
-            std::panic::panic_any(Endless);
+    /// The event of this number is the one whose stack is asked for; or there are as many as there may be.
+    #[cold]
+    fn at_special(&self, number: usize, count: usize) {
+        if number == symbols::awaited() {
+            symbols::at_event(number);
         }
+        if count >= self.event_limit {
+            give_up();
+        }
+    }
+}
+
+/// A recording that another one has interrupted.
+struct Outer {
+    tape: Tape,
+    loads: (u64, usize, bool),
+}
+
+impl Outer {
+    /// Goes on with it. Returns what was recorded until now.
+    fn exchange(self) -> Outer {
+        let (stage, left, are_watched) = self.loads;
+        let loads = LOADS.with(|loads| {
+            (loads.stage.replace(stage), loads.left.replace(left), loads.are_watched.replace(are_watched))
+        });
+        Outer { tape: TAPE.replace(self.tape), loads }
+    }
+}
+
+/// Ends a recording that would not end.
+#[cold]
+fn give_up() {
+    if !std::thread::panicking() {
+        std::panic::panic_any(Endless);
     }
 }
 

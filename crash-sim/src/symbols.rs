@@ -23,8 +23,13 @@ pub(crate) fn captured() -> String {
     CAPTURED.take()
 }
 
-/// Is told of each event at the seam.
-#[inline]
+/// The number of the event whose stack is asked for; none has `usize::MAX`.
+pub(crate) fn awaited() -> usize {
+    CAPTURE_AT.get()
+}
+
+/// Is told of the event that is awaited, and may be told of others.
+#[cold]
 pub(crate) fn at_event(index: usize) {
     if index == CAPTURE_AT.get() {
         CAPTURED.set(frames_of(&Backtrace::force_capture().to_string()));

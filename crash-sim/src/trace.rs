@@ -81,14 +81,17 @@ pub type Site = u64;
 #[derive(Clone, Default)]
 pub struct Trace {
     events: Vec<Event>,
+    /// Behind the last one that is known there need be none.
     sites: Vec<Site>,
     data: Vec<u8>,
 }
 
 impl Trace {
+    pub(crate) const EMPTY: Trace = Trace { events: Vec::new(), sites: Vec::new(), data: Vec::new() };
+
     /// An empty one.
     pub fn new() -> Self {
-        Trace::default()
+        Trace::EMPTY
     }
 
     /// The events, in order.
@@ -108,7 +111,7 @@ impl Trace {
 
     /// Where an event came from.
     pub fn site(&self, index: usize) -> Site {
-        self.sites[index]
+        self.sites.get(index).copied().unwrap_or(0)
     }
 
     /// The bytes of a store that starts at `at` in the data.
@@ -125,8 +128,19 @@ impl Trace {
 
     /// Appends an event that has no bytes.
     pub fn push(&mut self, event: Event, site: Site) {
+        if site != 0 {
+            self.sites.resize(self.events.len(), 0);
+            self.sites.push(site);
+        }
         self.events.push(event);
-        self.sites.push(site);
+    }
+
+    /// Appends a store of one word, of which no site is known.
+    #[inline]
+    pub(crate) fn push_word(&mut self, offset: u64, word: u64) {
+        let at = u32::try_from(self.data.len()).expect("a trace stores less than 4 GiB");
+        self.data.extend_from_slice(&word.to_le_bytes());
+        self.events.push(Event::Store { offset, len: 8, at, is_streaming: false });
     }
 
     /// Puts another event without bytes in the place of one.

@@ -40,18 +40,17 @@ pub(crate) struct Waiting {
 }
 
 impl Batch {
-    pub(crate) fn new() -> Self {
-        Batch {
-            flush_from: 0,
-            is_unfenced: false,
-            writes: Vec::with_capacity(WRITES_MAX),
-            bytes: Vec::with_capacity(BYTES_MAX),
-            settled_count: 0,
+    /// A batch with room for what waits, where the domain is an ordered one.
+    pub(crate) fn new(is_ordered: bool) -> Self {
+        if !is_ordered {
+            return Batch::without_room();
         }
+        let (writes, bytes) = (Vec::with_capacity(WRITES_MAX), Vec::with_capacity(BYTES_MAX));
+        Batch { writes, bytes, ..Batch::without_room() }
     }
 
-    /// A batch for who only reads: it has room for no write, and so takes no memory.
-    pub(crate) fn of_reader() -> Self {
+    /// A batch for who only reads, or whose stores need not wait: it takes no memory.
+    pub(crate) fn without_room() -> Self {
         Batch { flush_from: 0, is_unfenced: false, writes: Vec::new(), bytes: Vec::new(), settled_count: 0 }
     }
 
@@ -127,7 +126,7 @@ mod tests {
         let space = Space::new(Buffer::new(8192, 8192));
         let window = Window::new(&space, 0, 8192).unwrap();
         let place = |offset, len| window.place::<u8>(offset, len).unwrap();
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(true);
         assert!(batch.keep(place(100, 2), &[1, 2]) && batch.keep(place(101, 1), &[3]));
         assert!(batch.waits_for(101, 1) && !batch.waits_for(102, 8) && !batch.waits_for(92, 8));
         batch.store_waiting(&space);

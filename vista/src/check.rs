@@ -141,7 +141,7 @@ impl<M: Medium> Core<M> {
     fn walk_zone(&self, index: usize, walk: &mut Walk) {
         let zone = &self.heap.zones[index];
         walk.stats.capacity += zone.page_count * PAGE_LEN;
-        let top = match self.zone_top(&mut Batch::of_reader(), index) {
+        let top = match self.zone_top(&mut Batch::without_room(), index) {
             Ok(top) => top,
             Err(error) => return walk.broken("INV-H1", zone.table.start(), error.to_string()),
         };
@@ -153,7 +153,7 @@ impl<M: Medium> Core<M> {
         let mut follows_free = false;
         while page < end {
             let offset = page << PAGE_SHIFT;
-            let descriptor = match self.descriptor(&mut Batch::of_reader(), page) {
+            let descriptor = match self.descriptor(&mut Batch::without_room(), page) {
                 Ok(descriptor) => descriptor,
                 Err(error) => return walk.broken("INV-H2", offset, error.to_string()),
             };
@@ -200,7 +200,7 @@ impl<M: Medium> Core<M> {
         for inner in page + 1..page + run_pages {
             let is_tail = is_free && inner == page + run_pages - 1;
             let expected = if is_tail { PAGE_FREE_TAIL } else { PAGE_INNER };
-            match self.descriptor(&mut Batch::of_reader(), inner) {
+            match self.descriptor(&mut Batch::without_room(), inner) {
                 Ok(d) if d.kind == expected && (!is_tail || u64::from(d.run_pages) == run_pages) => {}
                 Ok(d) => {
                     walk.broken("INV-H5", inner << PAGE_SHIFT, format!("a page of kind {} in a run", d.kind))
@@ -215,7 +215,7 @@ impl<M: Medium> Core<M> {
         for class in 0..CLASSES.len() {
             let pages = std::mem::take(&mut walk.partial_pages);
             let (mine, others) = pages.into_iter().partition(|&page| {
-                self.descriptor(&mut Batch::of_reader(), page).is_ok_and(|d| usize::from(d.class) == class)
+                self.descriptor(&mut Batch::without_room(), page).is_ok_and(|d| usize::from(d.class) == class)
             });
             walk.partial_pages = others;
             self.check_list(walk, "INV-H6", self.heap.partial_head(class).offset(), mine, |d| {
@@ -227,9 +227,9 @@ impl<M: Medium> Core<M> {
             let in_list = |d: &PageDescriptor| {
                 d.kind == PAGE_FREE && d.run_pages > 0 && run_list(u64::from(d.run_pages)) == list
             };
-            let (mine, others) = pages
-                .into_iter()
-                .partition(|&page| self.descriptor(&mut Batch::of_reader(), page).is_ok_and(|d| in_list(&d)));
+            let (mine, others) = pages.into_iter().partition(|&page| {
+                self.descriptor(&mut Batch::without_room(), page).is_ok_and(|d| in_list(&d))
+            });
             walk.free_runs = others;
             self.check_list(walk, "INV-H7", self.heap.run_head(list).offset(), mine, in_list);
         }
@@ -243,7 +243,7 @@ impl<M: Medium> Core<M> {
         mut expected: HashSet<u64>,
         belongs: impl Fn(&PageDescriptor) -> bool,
     ) {
-        let batch = &mut Batch::of_reader();
+        let batch = &mut Batch::without_room();
         let place = self.heap.meta.place(head, 1).expect("a list's head lies in the metadata");
         let first = self.list_head(batch, place);
         let mut step = || -> Result<Option<String>> {

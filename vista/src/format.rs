@@ -83,7 +83,7 @@ pub(crate) fn create<M: Medium>(
     let zone = core.add_zone(1)?;
     debug_assert_eq!(zone, 0, "a new segment has one zone");
 
-    let mut batch = Batch::new();
+    let mut batch = Batch::new(core.log.is_ordered);
     core.begin_log(&mut batch);
     let block = core.alloc(&mut batch, root_len, root_align)?;
     core.space.store_zeroes(block);
@@ -167,14 +167,10 @@ fn check_reserved<M: Medium>(core: &Core<M>) -> Result<()> {
     Ok(())
 }
 
-/// Index of the first byte that is not zero. Looks at whole words first, since nearly always there is none.
+/// Index of the first byte that is not zero, of a page at most. Compares it whole first, since nearly always there is none.
 fn first_nonzero(bytes: &[u8]) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let is_zero = words.iter().fold(0, |any, word| any | u64::from_le_bytes(*word)) == 0;
-    if is_zero && rest.iter().all(|&byte| byte == 0) {
-        return None;
-    }
-    bytes.iter().position(|&byte| byte != 0)
+    static ZEROES: [u8; PAGE_LEN as usize] = [0; PAGE_LEN as usize];
+    if *bytes == ZEROES[..bytes.len()] { None } else { bytes.iter().position(|&byte| byte != 0) }
 }
 
 /// The root, if it is an `R`.

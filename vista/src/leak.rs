@@ -36,7 +36,8 @@ unsafe impl<M: Medium> Sync for Settled<M> {}
 
 impl<M: Medium> Settled<M> {
     pub(crate) fn new(core: Core<M>) -> Self {
-        let inner = UnsafeCell::new(Inner { core, batch: RefCell::new(Batch::new()) });
+        let batch = RefCell::new(Batch::new(core.log.is_ordered));
+        let inner = UnsafeCell::new(Inner { core, batch });
         Settled { inner, is_open: AtomicBool::new(false), settling: Mutex::new(()) }
     }
 

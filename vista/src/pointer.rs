@@ -272,13 +272,13 @@ const _: () = assert!(size_of::<PPtr<u8>>() == 8 && size_of::<PSlice<u8>>() == 1
 
 impl<T: Persistent> Persistent for PPtr<T> {
     fn describe(describer: &mut Describer) -> String {
-        format!("PPtr<{}>", T::describe(describer))
+        ["PPtr<", &T::describe(describer), ">"].concat()
     }
 }
 
 impl<T: Persistent> Persistent for PSlice<T> {
     fn describe(describer: &mut Describer) -> String {
-        format!("PSlice<{}>", T::describe(describer))
+        ["PSlice<", &T::describe(describer), ">"].concat()
     }
 }
 

@@ -34,6 +34,11 @@ pub(crate) struct Seen {
     number: u64,
     /// Entries up to this one do not count.
     floor: u64,
+    /// Apart, so that a segment that is moved takes few bytes with it.
+    tables: Box<Tables>,
+}
+
+struct Tables {
     slots: [Entry; SLOTS],
     fresh: [Entry; FRESH],
 }
@@ -45,8 +50,7 @@ impl Seen {
             asks_tables: false,
             number: 0,
             floor: 0,
-            slots: [Entry::default(); SLOTS],
-            fresh: [Entry::default(); FRESH],
+            tables: Box::new(Tables { slots: [Entry::default(); SLOTS], fresh: [Entry::default(); FRESH] }),
         }
     }
 
@@ -79,7 +83,8 @@ impl Seen {
     pub(crate) fn note_fresh(&mut self, offset: u64, len: u64) {
         self.number += 1;
         self.asks_tables = true;
-        self.fresh[self.number as usize % FRESH] = Entry { offset, end: offset + len, number: self.number };
+        self.tables.fresh[self.number as usize % FRESH] =
+            Entry { offset, end: offset + len, number: self.number };
     }
 
     /// Forgets everything: at the begin of a transaction; at a savepoint, behind which all has to be logged anew;
@@ -97,13 +102,13 @@ impl Seen {
     fn note_in_table(&mut self, offset: u64, len: u64) {
         self.number += 1;
         self.asks_tables = true;
-        self.slots[slot(offset)] = Entry { offset, end: offset + len, number: self.number };
+        self.tables.slots[slot(offset)] = Entry { offset, end: offset + len, number: self.number };
     }
 
     #[inline(never)]
     fn is_in_tables(&self, offset: u64, len: u64) -> bool {
         let counts = |entry: &Entry| entry.number > self.floor && entry.covers(offset, len);
-        counts(&self.slots[slot(offset)]) || self.fresh.iter().any(counts)
+        counts(&self.tables.slots[slot(offset)]) || self.tables.fresh.iter().any(counts)
     }
 }
 

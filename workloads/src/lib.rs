@@ -10,10 +10,12 @@
 mod bank; // debit-credit: the persistent types and the transaction
 mod transfer; // what the transaction with a given index does
 mod model; // the bank in plain vectors, and the comparison with a segment
+mod plan; // the bank in plain bytes, and on lrvm
 pub mod order_entry; // order-entry: types, transactions, model
 mod random; // one number for each seed and index
 
 pub use bank::{Account, Bank, Branch, History, Id, Money, RING_LEN, Scale, Tables, Teller, debit_credit};
 pub use model::{Discrepancy, Model, Verified, transaction_count, verify};
+pub use plan::Plan;
 pub use random::{below, draw};
 pub use transfer::Transfer;

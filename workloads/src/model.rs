@@ -195,7 +195,17 @@ impl Model {
         let tellers = read(segment, "tellers", bank.tellers, self.scale.tellers().into())?;
         let branches = read(segment, "branches", bank.branches, self.scale.branches().into())?;
         let history = read(segment, "history", bank.history, RING_LEN)?;
+        self.verify_tables(accounts, tellers, branches, history)
+    }
 
+    /// The same for tables of the right lengths, wherever they lie.
+    pub(crate) fn verify_tables(
+        &mut self,
+        accounts: &[Account],
+        tellers: &[Teller],
+        branches: &[Branch],
+        history: &[History],
+    ) -> Result<Verified, Discrepancy> {
         let count = newest_number(history);
         // The history first: what it holds follows from the count alone. A count that is off shows here, before
         // anything is replayed as far as that.

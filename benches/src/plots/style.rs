@@ -26,7 +26,7 @@ fn family(name: &str) -> usize {
 }
 
 /// In the order of the families.
-pub(super) fn in_order<'a, T>(items: &'a [T], name: impl Fn(&T) -> &str) -> impl Iterator<Item = &'a T> {
+pub(super) fn in_order<T>(items: &[T], name: impl Fn(&T) -> &str) -> impl Iterator<Item = &T> {
     let mut items: Vec<_> = items.iter().collect();
     items.sort_by_key(|item| family(name(item)));
     items.into_iter()

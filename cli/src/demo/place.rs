@@ -19,6 +19,8 @@ const INTERRUPTED: i32 = 130;
 pub(crate) struct Place {
     path: PathBuf,
     own: Arc<Mutex<Option<TempDir>>>,
+    /// Directories for what is never kept.
+    scratch: Arc<Mutex<Vec<TempDir>>>,
 }
 
 impl Place {
@@ -31,7 +33,9 @@ impl Place {
                 let what = format!("{}: already exists; it was left untouched", path.display());
                 return Err(Failure::new(what).with_advice("choose another path, or remove it yourself"));
             }
-            return Ok(Place { path: path.to_owned(), own: Arc::default() });
+            let place = Place { path: path.to_owned(), own: Arc::default(), scratch: Arc::default() };
+            place.remove_when_interrupted()?;
+            return Ok(place);
         }
         let shared_memory = Path::new(SHARED_MEMORY);
         let is_tmpfs = file_system_of(shared_memory).is_some_and(|name| name == "tmpfs");
@@ -40,7 +44,8 @@ impl Place {
             Some(own) => own,
             None => directory_in(&env::temp_dir())?,
         };
-        let place = Place { path: own.path().join(NAME), own: Arc::new(Mutex::new(Some(own))) };
+        let path = own.path().join(NAME);
+        let place = Place { path, own: Arc::new(Mutex::new(Some(own))), scratch: Arc::default() };
         place.remove_when_interrupted()?;
         Ok(place)
     }
@@ -60,6 +65,28 @@ impl Place {
         &self.path
     }
 
+    /// A directory beside the bank that is removed however this ends.
+    pub(crate) fn beside(&self) -> Result<PathBuf, Failure> {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.scratch_in(parent.unwrap_or(Path::new(".")))
+    }
+
+    /// One on a disk, if there is one to be found: where temporary files go, or else here.
+    pub(crate) fn on_disk(&self) -> Result<PathBuf, Failure> {
+        let is_disk =
+            |path: &PathBuf| file_system_of(path).is_some_and(|name| name != "tmpfs" && name != "ramfs");
+        let candidates = [env::temp_dir(), "/var/tmp".into(), ".".into()];
+        let disk = candidates.iter().find(|path| is_disk(path) && tempfile::tempfile_in(path).is_ok());
+        self.scratch_in(disk.unwrap_or(&candidates[0]))
+    }
+
+    fn scratch_in(&self, parent: &Path) -> Result<PathBuf, Failure> {
+        let directory = directory_in(parent)?;
+        let path = directory.path().to_owned();
+        lock(&self.scratch).push(directory);
+        Ok(path)
+    }
+
     /// Leaves the file where it is.
     pub(crate) fn keep(&self) {
         if let Some(own) = take(&self.own) {
@@ -76,9 +103,10 @@ impl Place {
     /// An interrupt ends the process without dropping anything. The child ends by itself when nobody reads its pipe any
     /// more.
     fn remove_when_interrupted(&self) -> Result<(), Failure> {
-        let own = self.own.clone();
+        let (own, scratch) = (self.own.clone(), self.scratch.clone());
         let remove = move || {
             drop(take(&own));
+            lock(&scratch).clear();
             process::exit(INTERRUPTED);
         };
         ctrlc::set_handler(remove).map_err(|error| Failure::new(format!("signal handler: {error}")))
@@ -89,6 +117,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         // The handler of interrupts holds on to it, and is never dropped.
         drop(take(&self.own));
+        lock(&self.scratch).clear();
     }
 }
 
@@ -97,8 +126,8 @@ fn directory_in(parent: &Path) -> Result<TempDir, Failure> {
     directory.map_err(|error| Failure::system(parent, "create a directory", &error))
 }
 
-fn lock(own: &Mutex<Option<TempDir>>) -> MutexGuard<'_, Option<TempDir>> {
-    own.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn take(own: &Mutex<Option<TempDir>>) -> Option<TempDir> {

@@ -19,7 +19,9 @@ fn nothing_is_lost_and_the_bank_is_kept_where_it_was_asked_for() {
     let path = dir.path("bank");
     let said = vista(&[&SMALL[..], &["--crashes", "4", "--path", text(&path)]].concat());
     assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
-    for part in ["100,000 accounts", "seed 7", "4 crashes", "none is half there", "ratio", "is kept"] {
+    for part in
+        ["100,000 accounts", "seed 7", "4 crashes", "none is half there", "ratio", "lrvm, on Rio", "is kept"]
+    {
         assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
     }
     assert_eq!(said.stderr, "", "no bar where there is no terminal");
@@ -42,6 +44,9 @@ fn json_is_one_document_and_a_bank_of_our_own_is_removed() {
     assert!(number(&json["total"]["acknowledged"]) > 0);
     assert!(json["violation"].is_null());
     assert!(json["speed"]["ratio"].as_f64().unwrap() > 0.0);
+    let redo = json["redo"].as_array().unwrap();
+    assert_eq!(redo.len(), 2, "on Rio, and on a disk");
+    assert!(redo.iter().all(|redo| number(&redo["transactions"]) > 0), "{redo:?}");
     assert_eq!(json["is_kept"], false);
     let path = Path::new(json["path"].as_str().unwrap());
     assert!(!path.parent().unwrap().exists());

@@ -1,0 +1,236 @@
+//! How a log is made and opened: what RVM's `initialize` and `set_options` take.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::device::{Device, Devices, FileDevice, FileSystem};
+use crate::error::{Error, Result};
+use crate::log;
+use crate::rvm::Rvm;
+
+/// Which records a truncation takes, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncation {
+    /// The newest bytes of all records up to where the log ended when it began, from the log.
+    Epoch,
+    /// Page by page from the mapped memory, the one with the oldest record first; an epoch where a transaction that does
+    /// not end keeps the oldest page and space is short.
+    Incremental,
+}
+
+/// What may be changed as long as a log is open, as RVM's `set_options` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tuning {
+    /// Per cent of the log in use beyond which it is truncated; 100 leaves it to the commit that finds no room.
+    pub threshold: u8,
+    /// How it is truncated.
+    pub truncation: Truncation,
+    /// Whether ranges of a transaction that overlap or touch are logged as one (RVM's `coalesce_ranges`).
+    pub coalesce_ranges: bool,
+    /// Whether a record that waits for a flush is left out if later ones overwrite all of it (RVM's `coalesce_trans`).
+    pub coalesce_transactions: bool,
+    /// Bytes that commits without flush may wait with: beyond them a commit flushes. At most the log's length.
+    pub spool_len: u64,
+}
+
+/// How a log is opened.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("log");
+/// lrvm::create_log(&path, 1 << 20)?;
+/// let rvm = lrvm::Options::new().threshold(30).background(false).open(&path)?;
+/// assert_eq!(rvm.options().threshold, 30);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Options {
+    pub(crate) threshold: u8,
+    pub(crate) truncation: Truncation,
+    pub(crate) coalesce_ranges: bool,
+    pub(crate) coalesce_transactions: bool,
+    pub(crate) spool_len: Option<u64>,
+    pub(crate) background: bool,
+    pub(crate) salvage: bool,
+    pub(crate) read_len: u64,
+    pub(crate) status_interval: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            threshold: 50,
+            truncation: Truncation::Incremental,
+            coalesce_ranges: true,
+            coalesce_transactions: true,
+            spool_len: None,
+            background: true,
+            salvage: false,
+            read_len: 512 << 10,
+            status_interval: 100,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: incremental truncation at 50 %, in the background; both optimisations.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Per cent of the log in use beyond which it is truncated, from 1 to 100. By default 50, as in RVM.
+    pub fn threshold(mut self, per_cent: u8) -> Self {
+        self.threshold = per_cent;
+        self
+    }
+
+    /// How the log is truncated.
+    pub fn truncation(mut self, truncation: Truncation) -> Self {
+        self.truncation = truncation;
+        self
+    }
+
+    /// Whether truncation at the threshold has a thread of its own. Otherwise it is done by the commit that crosses it.
+    pub fn background(mut self, background: bool) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// Whether ranges of a transaction that overlap or touch are logged as one.
+    pub fn coalesce_ranges(mut self, coalesce: bool) -> Self {
+        self.coalesce_ranges = coalesce;
+        self
+    }
+
+    /// Whether a record that waits for a flush is left out if later ones overwrite all of it.
+    pub fn coalesce_transactions(mut self, coalesce: bool) -> Self {
+        self.coalesce_transactions = coalesce;
+        self
+    }
+
+    /// Bytes that commits without flush may wait with; by default a quarter of the log.
+    pub fn spool_len(mut self, bytes: u64) -> Self {
+        self.spool_len = Some(bytes);
+        self
+    }
+
+    /// Bytes that recovery and truncation read at a time, 512 KiB by default, as in RVM.
+    pub fn read_len(mut self, bytes: u64) -> Self {
+        self.read_len = bytes;
+        self
+    }
+
+    /// After how many flushes the status block is written, so that it knows a tail; 100 by default, as in RVM. More mean
+    /// fewer syncs, and a shorter part of the log in which damage cannot be told from a torn end.
+    pub fn status_interval(mut self, flushes: u64) -> Self {
+        self.status_interval = flushes;
+        self
+    }
+
+    /// Whether a log that is damaged in the middle is opened all the same: what lies before the damage is recovered, and
+    /// what lies behind it is given up. Otherwise such a log is an error, and left as it is.
+    pub fn salvage(mut self, salvage: bool) -> Self {
+        self.salvage = salvage;
+        self
+    }
+
+    /// Opens the log at `path` and recovers: what had committed durably is then in the segments, nothing else is, and
+    /// the log is empty. Segments are files, found by the names that they had.
+    ///
+    /// A crash in the middle loses nothing: the next opening does it again.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::SegmentTooShort`], [`Error::InUse`], [`Error::Option`]; the system's.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Rvm> {
+        let path = path.as_ref();
+        let name: Arc<str> = path.display().to_string().into();
+        let system = |source| open_error(&name, source);
+        let device = FileDevice::open(path).map_err(system)?;
+        let devices = FileSystem::beside(path).map_err(system)?;
+        self.open_on(Box::new(device), Box::new(devices), &name)
+    }
+
+    /// The same on devices of any kind; `name` is what errors call the log.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open).
+    pub fn open_on(&self, log: Box<dyn Device>, segments: Box<dyn Devices>, name: &str) -> Result<Rvm> {
+        self.check()?;
+        Rvm::start(*self, log, segments, name.into())
+    }
+
+    fn check(&self) -> Result<()> {
+        check_threshold(self.threshold)?;
+        let option = |option, found, expected| Err(Error::Option { option, found, expected });
+        if self.read_len == 0 || usize::try_from(self.read_len).is_err() {
+            return option("read_len", self.read_len, "a length that fits the memory, at least 1");
+        }
+        if self.status_interval == 0 {
+            return option("status_interval", 0, "at least 1");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tuning(&self, ring_len: u64) -> Tuning {
+        Tuning {
+            threshold: self.threshold,
+            truncation: self.truncation,
+            coalesce_ranges: self.coalesce_ranges,
+            coalesce_transactions: self.coalesce_transactions,
+            spool_len: self.spool_len.unwrap_or(ring_len / 4).min(ring_len),
+        }
+    }
+}
+
+pub(crate) fn check_threshold(threshold: u8) -> Result<()> {
+    if (1..=100).contains(&threshold) {
+        return Ok(());
+    }
+    Err(Error::Option { option: "threshold", found: threshold.into(), expected: "1 to 100 per cent" })
+}
+
+pub(crate) fn open_error(name: &Arc<str>, source: std::io::Error) -> Error {
+    if source.kind() == std::io::ErrorKind::ResourceBusy {
+        Error::InUse { name: name.clone() }
+    } else {
+        Error::system(name, "open", source)
+    }
+}
+
+/// Makes a log with room for `len` bytes of records: a file, all of it really written, that has its name when it is
+/// whole. A crash in the middle may leave a hidden file beside it, and no log.
+///
+/// # Errors
+/// [`Error::Option`] unless `len` is whole pages; the system's, where there is something of this name or no space.
+pub fn create_log(path: impl AsRef<Path>, len: u64) -> Result<()> {
+    let path = path.as_ref();
+    let created = FileDevice::create(path, log::device_len(len)?, |device| log::format(device));
+    created.map(drop).map_err(|source| Error::system(&path.display().to_string().into(), "create", source))
+}
+
+/// Makes an empty log of a device with room for its fixed part of 270,336 bytes and one page at least, whatever it
+/// holds. Durable on return; a crash in the middle leaves what is no log, or an empty one.
+///
+/// # Errors
+/// [`Error::Option`] if it is too short; the system's.
+pub fn create_log_on(device: &dyn Device) -> Result<()> {
+    let ring_len = device.len().saturating_sub(crate::layout::RING_OFFSET);
+    log::device_len(ring_len / crate::layout::PAGE_LEN * crate::layout::PAGE_LEN)?;
+    log::format(device).map_err(|source| Error::system(&"log device".into(), "create", source))
+}
+
+/// Makes a segment of `len` bytes: a file of zeroes, all of it really written, that has its name when it is whole.
+///
+/// # Errors
+/// [`Error::Unaligned`] unless `len` is whole pages; the system's, where there is something of this name or no space.
+pub fn create_segment(path: impl AsRef<Path>, len: u64) -> Result<()> {
+    if len == 0 || !len.is_multiple_of(crate::layout::PAGE_LEN) {
+        return Err(Error::Unaligned { offset: 0, len });
+    }
+    let path = path.as_ref();
+    let created = FileDevice::create(path, len, |_| Ok(()));
+    created.map(drop).map_err(|source| Error::system(&path.display().to_string().into(), "create", source))
+}

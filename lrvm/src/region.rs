@@ -1,0 +1,291 @@
+//! Regions: pages of a segment in memory, copied in when they are mapped.
+//!
+//! A page that an uncommitted transaction has declared a range in is that transaction's; every other page may be read by
+//! whoever truncates. Start at [`Region`].
+
+#![allow(unsafe_code)] // It lends bytes of memory that the one who truncates reads too, page by page.
+
+use std::mem;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytemuck::AnyBitPattern;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::layout::PAGE_LEN;
+use crate::memory::Memory;
+use crate::rvm::Inner;
+use crate::statistics::RegionQuery;
+
+/// How the bytes of a region get into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MapMode {
+    /// They are read.
+    #[default]
+    Copy,
+    /// They are mapped privately, and copied page by page when they are first stored to (RVM's `map_private`): for large
+    /// segments of which little is changed. Where the device is no file they are read.
+    ///
+    /// The segment's file must not be cut or changed by anyone else as long as it is mapped: a page behind its end
+    /// kills the process.
+    Private,
+    /// They are not read: the memory is zero, and the caller declares and fills what there shall be (RVM's `no_copy`).
+    Zeroed,
+}
+
+/// Pages of a segment, mapped into memory.
+///
+/// Reading needs `&Region`; writing needs a [`Transaction`](crate::Transaction), which borrows the region until it ends:
+/// so no two transactions share one, and threads that write have a region each. Dropping a region unmaps it.
+pub struct Region {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) open: Open,
+}
+
+/// What the transaction on a region has declared. It lives with the region, so that even one that was forgotten can be
+/// rolled back.
+#[derive(Default)]
+pub(crate) struct Open {
+    /// Number of the transaction; 0 for none.
+    pub(crate) transaction: u64,
+    /// Whether it keeps old bytes.
+    pub(crate) restores: bool,
+    /// The ranges as they were declared.
+    pub(crate) ranges: Vec<Range<u64>>,
+    /// What of them is logged.
+    pub(crate) logged: Vec<Range<u64>>,
+    /// Their old bytes, one behind the other.
+    old: Vec<u8>,
+    /// The transaction without restore that was given up here; 0 for none.
+    spoiled: u64,
+}
+
+/// What the region shares with whoever truncates.
+pub(crate) struct Shared {
+    pub(crate) segment: u32,
+    pub(crate) device: Arc<dyn Device>,
+    /// Where the region begins in its segment.
+    pub(crate) start: u64,
+    memory: Memory,
+    pages: Mutex<Pages>,
+}
+
+/// RVM's page vector.
+pub(crate) struct Pages {
+    /// Page by page.
+    pub(crate) table: Vec<Page>,
+    /// The transaction that has declared ranges; 0 for none.
+    pub(crate) transaction: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Page {
+    /// Ranges in it that were declared and neither committed nor rolled back.
+    pub(crate) uncommitted: u64,
+    /// Whether it stands in the queue of pages that differ from the segment.
+    pub(crate) is_queued: bool,
+    /// The latest commit that changed it.
+    pub(crate) commit: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(segment: u32, device: Arc<dyn Device>, start: u64, memory: Memory) -> Shared {
+        let table = vec![Page::default(); memory.len() / PAGE_LEN as usize];
+        Shared { segment, device, start, memory, pages: Mutex::new(Pages { table, transaction: 0 }) }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.memory.len() as u64
+    }
+
+    pub(crate) fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies a page, if no transaction has a range in it.
+    pub(crate) fn copy_page(&self, pages: &MutexGuard<'_, Pages>, page: usize, to: &mut Vec<u8>) -> bool {
+        if pages.table[page].uncommitted != 0 {
+            return false;
+        }
+        let start = page * PAGE_LEN as usize;
+        // SAFETY: (1) The table has as many pages as the memory. (2) Bytes are lent for writing only by a transaction that
+        // has counted the page before, and the lock of the table is held, so that none can begin to.
+        to.extend_from_slice(unsafe { self.memory.bytes(start..start + PAGE_LEN as usize) });
+        true
+    }
+}
+
+/// The pages that a range touches.
+pub(crate) fn pages_of(range: &Range<u64>) -> Range<usize> {
+    if range.is_empty() {
+        return 0..0;
+    }
+    (range.start / PAGE_LEN) as usize..range.end.div_ceil(PAGE_LEN) as usize
+}
+
+impl Region {
+    pub(crate) fn new(shared: Arc<Shared>, inner: Arc<Inner>) -> Region {
+        Region { shared, inner, open: Open::default() }
+    }
+
+    /// Length in bytes, whole pages.
+    pub fn len(&self) -> u64 {
+        self.shared.len()
+    }
+
+    /// Whether there is no byte, which no region is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the region begins in its segment, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.shared.start
+    }
+
+    /// All bytes, aligned to a page.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: (1) All of it. (2) Bytes are lent for writing only by a transaction, which borrows the region alone.
+        unsafe { self.shared.memory.bytes(0..self.shared.memory.len()) }
+    }
+
+    /// The value at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::OutsideRegion`].
+    pub fn read<T: AnyBitPattern>(&self, offset: u64) -> Result<T> {
+        let range = self.range(offset, size_of::<T>() as u64)?;
+        Ok(bytemuck::pod_read_unaligned(&self.bytes()[range.start as usize..range.end as usize]))
+    }
+
+    /// How it stands.
+    pub fn query(&self) -> RegionQuery {
+        let pages = self.shared.pages();
+        let count = |is_it: fn(&Page) -> bool| pages.table.iter().filter(|page| is_it(page)).count() as u64;
+        RegionQuery {
+            uncommitted: Some(self.open.transaction).filter(|&transaction| transaction != 0),
+            page_count: pages.table.len() as u64,
+            dirty_page_count: count(|page| page.is_queued),
+            uncommitted_page_count: count(|page| page.uncommitted != 0),
+        }
+    }
+
+    /// Unmaps it. Its committed changes stay in the log, or wait for a flush; mapping the same pages again shows them.
+    ///
+    /// # Errors
+    /// [`Error::Uncommitted`] if a transaction on it was forgotten, neither committed nor dropped; the region comes back,
+    /// still mapped.
+    #[expect(clippy::result_large_err, reason = "the region comes back whole")]
+    pub fn unmap(self) -> std::result::Result<(), (Region, Error)> {
+        match self.open.transaction {
+            0 => Ok(()), // Dropping it unmaps it.
+            transaction => Err((self, Error::Uncommitted { transaction })),
+        }
+    }
+
+    fn range(&self, offset: u64, len: u64) -> Result<Range<u64>> {
+        let region_len = self.len();
+        match offset.checked_add(len) {
+            Some(end) if end <= region_len => Ok(offset..end),
+            _ => Err(Error::OutsideRegion { offset, len, region_len }),
+        }
+    }
+
+    /// Gives the region to a transaction. One that was forgotten is rolled back first.
+    pub(crate) fn enlist(&mut self, transaction: u64, restores: bool) -> Result<()> {
+        if self.open.transaction != 0 {
+            self.give_up();
+        }
+        if self.open.spoiled != 0 {
+            return Err(Error::Spoiled { transaction: self.open.spoiled });
+        }
+        self.open.transaction = transaction;
+        self.open.restores = restores;
+        Ok(())
+    }
+
+    /// Lends a range, after its pages were counted and its old bytes kept.
+    pub(crate) fn lend(&mut self, offset: u64, len: u64) -> Result<&mut [u8]> {
+        let range = self.range(offset, len)?;
+        {
+            let mut pages = self.shared.pages();
+            pages.transaction = self.open.transaction;
+            for page in &mut pages.table[pages_of(&range)] {
+                page.uncommitted += 1;
+            }
+        }
+        let place = range.start as usize..range.end as usize;
+        if self.open.restores {
+            // SAFETY: (1) Checked above. (2) The region is borrowed alone.
+            self.open.old.extend_from_slice(unsafe { self.shared.memory.bytes(place.clone()) });
+        }
+        self.open.ranges.push(range);
+        // SAFETY: (1) Checked above. (2) The region is borrowed alone as long as the bytes are; the pages were counted
+        // under the lock of the table, and whoever truncates reads none that is.
+        Ok(unsafe { self.shared.memory.bytes_mut(place) })
+    }
+
+    /// Ends the transaction here, rolled back if it can be; otherwise nobody can use the region any more.
+    pub(crate) fn give_up(&mut self) {
+        let transaction = mem::take(&mut self.open.transaction);
+        if !self.open.restores {
+            if !self.open.ranges.is_empty() {
+                self.open.spoiled = transaction; // The pages stay counted: nobody writes them to the segment.
+            }
+            return;
+        }
+        let mut end = self.open.old.len();
+        for range in self.open.ranges.iter().rev() {
+            let place = range.start as usize..range.end as usize;
+            let start = end - place.len();
+            // SAFETY: (1) Checked when it was declared. (2) The region is borrowed alone, and the pages are counted.
+            let bytes = unsafe { self.shared.memory.bytes_mut(place) };
+            bytes.copy_from_slice(&self.open.old[start..end]);
+            end = start;
+        }
+        let mut pages = self.shared.pages();
+        pages.transaction = 0;
+        for range in &self.open.ranges {
+            for page in &mut pages.table[pages_of(range)] {
+                page.uncommitted -= 1;
+            }
+        }
+        drop(pages);
+        self.open.clear();
+    }
+}
+
+impl Open {
+    pub(crate) fn clear(&mut self) {
+        /// Bytes of old bytes that are kept allocated for the next transaction.
+        const KEPT_LEN: usize = 1 << 20;
+        self.transaction = 0;
+        self.old.clear();
+        self.old.shrink_to(KEPT_LEN);
+        for ranges in [&mut self.ranges, &mut self.logged] {
+            ranges.clear();
+            ranges.shrink_to(KEPT_LEN / size_of::<Range<u64>>());
+        }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        if self.open.transaction != 0 {
+            self.give_up();
+        }
+        self.inner.unmap(&self.shared);
+    }
+}
+
+impl std::fmt::Debug for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let end = self.offset() + self.len();
+        f.debug_struct("Region")
+            .field("segment", &self.shared.segment)
+            .field("bytes", &(self.offset()..end))
+            .finish()
+    }
+}

@@ -1,0 +1,4 @@
+//! What lrvm promises, one file per promise.
+
+mod support; // logs and segments in a directory of their own
+mod round_trip; // what is committed is there
