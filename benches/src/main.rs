@@ -90,9 +90,9 @@ enum Action {
         #[arg(long)]
         json: Option<PathBuf>,
     },
-    /// One step of that. An interval of 0 checks, another one runs and tells after so many transactions.
+    /// One step of that: fills, checks, or runs and tells after so many transactions.
     #[command(hide = true)]
-    SurviveStep { engine: String, path: PathBuf, interval: u64 },
+    SurviveStep { engine: String, path: PathBuf, work: survive::Work },
     /// Opens a segment and is killed in the middle of a transaction.
     #[command(hide = true)]
     Die { path: PathBuf },
@@ -160,7 +160,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 return Err("an engine is not at the level that it says".into());
             }
         }
-        Action::SurviveStep { engine, path, interval } => survive::step(&engine, &path, interval),
+        Action::SurviveStep { engine, path, work } => survive::step(&engine, &path, work),
         Action::Calls { count } => {
             system_calls::wait_for_tracer()?;
             make_calls(count);

@@ -261,7 +261,8 @@ impl<const WAITS: bool, M: Medium> Vista<WAITS, M> {
 }
 
 impl<const WAITS: bool> Vista<WAITS> {
-    /// In a file of this name, which is created if there is none. `is_private` keeps all changes in this process's memory.
+    /// In a file of this name, which is created if there is none. `is_private` keeps all changes to one that was there
+    /// in this process's memory.
     ///
     /// # Panics
     /// On vista's errors.
@@ -270,12 +271,8 @@ impl<const WAITS: bool> Vista<WAITS> {
             .size(VistaKind::<WAITS>.medium_len(sizes))
             .log_len(LOG_LEN)
             .domain(DomainChoice::Forced(domain));
-        let mut segment = options.open_or_create(path).expect("a segment");
-        if is_private {
-            segment.close().expect("a segment that can be closed");
-            segment = options.private(true).open(path).expect("a private copy of it");
-        }
-        Vista::new(segment, sizes)
+        let options = options.private(is_private && path.exists());
+        Vista::new(options.open_or_create(path).expect("a segment"), sizes)
     }
 }
 

@@ -7,9 +7,12 @@
 //!
 //! A kernel's crash and a power cut are not tried: for those an engine's word is taken. Start at [`campaign`].
 
+use std::fmt;
 use std::io::{Read, Write};
+use std::num::ParseIntError;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
@@ -71,11 +74,35 @@ struct Step<'a> {
 
 /// What a child is started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
+pub enum Work {
+    /// Makes the tables and fills them.
+    Fill,
     /// Runs transfers until it is killed, and tells after each so many.
     Run(u64),
     /// Opens what is there, and says how many transfers it holds, and whether it is the model's state after those.
     Check,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::Fill => f.write_str("fill"),
+            Work::Run(interval) => write!(f, "{interval}"),
+            Work::Check => f.write_str("check"),
+        }
+    }
+}
+
+impl FromStr for Work {
+    type Err = ParseIntError;
+
+    fn from_str(word: &str) -> Result<Self, ParseIntError> {
+        match word {
+            "fill" => Ok(Work::Fill),
+            "check" => Ok(Work::Check),
+            interval => Ok(Work::Run(interval.parse()?)),
+        }
+    }
 }
 
 impl Visitor for Step<'_> {
@@ -84,10 +111,10 @@ impl Visitor for Step<'_> {
             return;
         }
         self.is_done = true;
-        let (workload, is_new) = (workload(), !self.path.exists());
+        let workload = workload();
         let store = open(self.path, &workload.sizes());
         match self.work {
-            Work::Run(interval) if is_new => run(On::new(workload, store), interval),
+            Work::Fill => drop(On::new(workload, store)),
             Work::Run(interval) => run(On::open(workload, store), interval),
             Work::Check => {
                 let on = On::open(workload, store);
@@ -98,12 +125,11 @@ impl Visitor for Step<'_> {
     }
 }
 
-/// Runs one step in this process: what [`campaign`] starts children for. `interval` is 0 for a check.
+/// Runs one step in this process: what [`campaign`] starts children for.
 ///
 /// # Panics
 /// If there is no such engine.
-pub fn step(engine: &str, path: &Path, interval: u64) {
-    let work = if interval == 0 { Work::Check } else { Work::Run(interval) };
+pub fn step(engine: &str, path: &Path, work: Work) {
     let mut step = Step { engine, path, work, is_done: false };
     visit(&mut step);
     assert!(step.is_done, "no engine {engine}");
@@ -194,7 +220,7 @@ impl Visitor for Names<'_> {
 }
 
 /// Kills each engine so many times. `program` is this program, which [`step`]s when it is told
-/// `survive-step <engine> <path> <interval>`; without names, all engines are asked.
+/// `survive-step <engine> <path> <work>`; without names, all engines are asked.
 ///
 /// # Panics
 /// If a child cannot be started.
@@ -209,19 +235,27 @@ fn torment(program: &Path, files: &Files, peer: Peer, rounds: usize, random: &mu
     let Peer { name, level, configuration, variables, .. } = peer;
     let mut survivor =
         Survivor { name, level, configuration, outcomes: Vec::new(), acknowledged: 0, most_lost: 0 };
-    let child = |path: &Path, interval: u64| {
+    let child = |path: &Path, work: Work| {
         let mut command = Command::new(program);
-        command.args(["survive-step", name]).arg(path).arg(interval.to_string());
+        command.args(["survive-step", name]).arg(path).arg(work.to_string());
         command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     };
-    let mut path = files.path();
+    let filled = || {
+        let path = files.path();
+        assert!(
+            child(&path, Work::Fill).status().expect("this program runs").success(),
+            "{name}: not filled"
+        );
+        path
+    };
+    let mut path = filled();
     for round in 0..rounds {
         // Told after each transaction, or seldom: then the kill falls into one rather than into the telling.
         let interval = if round % 2 == 0 { 1 } else { 256 };
         let time = Duration::from_micros(1000 + random.below(40_000));
-        let (first, told) = run_and_kill(child(&path, interval), time);
-        let output = child(&path, 0).output().expect("this program runs");
+        let (first, told) = run_and_kill(child(&path, Work::Run(interval)), time);
+        let output = child(&path, Work::Check).output().expect("this program runs");
         let found = String::from_utf8_lossy(&output.stdout).into_owned();
         let found = found.trim().split_once(' ').filter(|_| output.status.success());
         let found = found.and_then(|(count, is_model)| Some((count.parse().ok()?, is_model == "true")));
@@ -232,7 +266,7 @@ fn torment(program: &Path, files: &Files, peer: Peer, rounds: usize, random: &mu
             survivor.most_lost = survivor.most_lost.max(told - count);
         }
         if outcome != Outcome::Kept {
-            path = files.path();
+            path = filled();
         }
     }
     survivor
@@ -253,10 +287,12 @@ fn judge(told: u64, interval: u64, found: Option<(u64, bool)>) -> Outcome {
 fn run_and_kill(mut command: Command, time: Duration) -> (u64, u64) {
     let mut child = command.spawn().expect("this program runs");
     let mut pipe = child.stdout.take().expect("a pipe");
-    let mut first = [0; 8];
+    // The second one too: something has to be acknowledged, however slow the machine.
+    let (mut first, mut second) = ([0; 8], [0; 8]);
     pipe.read_exact(&mut first).expect("a child that opens its store");
+    pipe.read_exact(&mut second).expect("a child that runs transfers");
     let listener = thread::spawn(move || {
-        let (mut last, mut buffer, mut used) = (first, [0; 4096], 0);
+        let (mut last, mut buffer, mut used) = (second, [0; 4096], 0);
         loop {
             let len = pipe.read(&mut buffer[used..]).expect("a pipe");
             if len == 0 {
