@@ -19,10 +19,10 @@ pub(crate) struct Arguments {
     #[arg(default_value = "")]
     only: String,
     /// Distinct images per scenario at most, for a plant that the first thousand do not show.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 20_000)]
     images: usize,
     /// Seconds in which one plant is looked for.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 240)]
     seconds: u64,
     /// Plants at the same time; by default as many as there are processors.
     #[arg(long)]
@@ -35,9 +35,9 @@ pub(crate) struct Arguments {
 #[derive(clap::Args)]
 pub(crate) struct One {
     name: String,
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 20_000)]
     images: usize,
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 240)]
     seconds: u64,
     /// Only kills processes, in this scenario.
     #[arg(long)]
