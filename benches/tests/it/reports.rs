@@ -231,7 +231,12 @@ fn check_well_formed(name: &str, svg: &str) {
     while let Some(start) = rest.find('<') {
         let text = &rest[..start];
         assert!(
-            !text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").contains('&'),
+            !text
+                .replace("&amp;", "")
+                .replace("&lt;", "")
+                .replace("&gt;", "")
+                .replace("&apos;", "")
+                .contains('&'),
             "{name}: {text}"
         );
         let end = start + rest[start..].find('>').unwrap_or_else(|| panic!("{name}: a tag without end"));
