@@ -28,7 +28,7 @@ fn what_was_acknowledged_survives_a_kill() {
 fn what_only_lies_in_a_process_is_caught() {
     for survivor in check(&["vista, private copy", "lrvm, on Rio, no-flush"], 4) {
         assert!(survivor.outcomes.contains(&Outcome::Lost), "{survivor:?}");
-        assert!(survivor.is_as_said() && survivor.most_lost > 0, "{survivor:?}");
+        assert!(survivor.is_caught() && survivor.most_lost > 0, "{survivor:?}");
     }
 }
 
@@ -48,7 +48,7 @@ fn peers_survive_a_kill_at_the_levels_that_are_compared() {
 fn peers_are_caught_at_levels_that_are_too_weak() {
     for survivor in check(&["redb, Durability::None", "fjall, not persisted"], 4) {
         assert!(survivor.outcomes.contains(&Outcome::Lost), "{survivor:?}");
-        assert!(survivor.is_as_said() && survivor.most_lost > 0, "{survivor:?}");
+        assert!(survivor.is_caught() && survivor.most_lost > 0, "{survivor:?}");
     }
 }
 
