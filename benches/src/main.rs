@@ -159,6 +159,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if !survivors.iter().all(survive::Survivor::is_as_said) {
                 return Err("an engine is not at the level that it says".into());
             }
+            if engines.is_empty() && !survivors.iter().any(survive::Survivor::is_caught) {
+                return Err("nobody was caught, not even those who keep nothing".into());
+            }
         }
         Action::SurviveStep { engine, path, work } => survive::step(&engine, &path, work),
         Action::Calls { count } => {

@@ -199,9 +199,14 @@ impl Survivor {
         self.outcomes.iter().filter(|&&outcome| outcome == Outcome::Kept).count()
     }
 
-    /// Whether it survives a kill in every round; or, if it says that it survives nothing, was caught in some round.
+    /// Whether it survives as much as it says: if that is a kill, in every round.
     pub fn is_as_said(&self) -> bool {
-        (self.kept() == self.outcomes.len()) == (self.level >= Level::ProcessCrash)
+        self.level < Level::ProcessCrash || !self.is_caught()
+    }
+
+    /// Whether something was wrong in some round. Bare stores are seldom caught: a kill has to fall between two stores.
+    pub fn is_caught(&self) -> bool {
+        self.kept() < self.outcomes.len()
     }
 }
 
@@ -332,7 +337,12 @@ pub fn table(survivors: &[Survivor]) -> String {
                 count(Outcome::Invented),
                 survivor.acknowledged.to_string(),
                 survivor.most_lost.to_string(),
-                if survivor.is_as_said() { "as said" } else { "NOT AS SAID" }.to_owned(),
+                match (survivor.is_as_said(), survivor.is_caught()) {
+                    (false, _) => "NOT AS SAID",
+                    (true, true) => "caught, as it has to be",
+                    (true, false) => "",
+                }
+                .to_owned(),
                 survivor.configuration.to_owned(),
             ]
         })
