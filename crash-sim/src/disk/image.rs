@@ -165,6 +165,16 @@ impl Image {
         }
     }
 
+    /// Reads bytes of a file as reads see them.
+    ///
+    /// # Panics
+    /// If there is no such file, or the bytes lie outside.
+    pub fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) {
+        let file = self.find(name).unwrap_or_else(|| panic!("no file {name}"));
+        assert!(offset + bytes.len() as u64 <= self.len_of(file), "outside of {name}");
+        self.read(file, offset, bytes);
+    }
+
     /// The bytes of a file as reads see them.
     ///
     /// # Panics
