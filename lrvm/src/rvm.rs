@@ -66,10 +66,14 @@ pub(crate) struct Segment {
 
 pub(crate) struct State {
     pub(crate) tuning: Tuning,
-    /// Records that wait for a flush. What a later one made needless is `None`.
-    queue: VecDeque<Option<Queued>>,
-    /// Number of the first commit in the queue; all before it are in the log, or on the way there.
+    /// Records that wait for a flush, by ascending number.
+    queue: Vec<Queued>,
+    /// Places in it whose record a later one made needless; they go before they are most of it.
+    hole_count: usize,
+    /// Number of the first commit that is not in the log, nor on the way there.
     first: u64,
+    /// Number of the latest commit.
+    last: u64,
     queue_len: u64,
     latest: Latest,
     /// Commits up to here are durable.
@@ -96,7 +100,9 @@ pub(crate) struct Dirty {
 }
 
 struct Queued {
-    record: Finished,
+    number: u64,
+    /// `None` if a later one made it needless.
+    record: Option<Finished>,
     /// Bytes that no later record overwrites.
     live: u64,
 }
@@ -138,8 +144,10 @@ impl Rvm {
         let status = log.status();
         let state = State {
             tuning,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
+            hole_count: 0,
             first: 1,
+            last: 0,
             queue_len: 0,
             latest: Latest::default(),
             durable: 0,
@@ -229,12 +237,13 @@ impl Rvm {
         self.inner.truncate_epoch()
     }
 
-    /// The same from the mapped memory, the page with the oldest record first, as far as no transaction has declared
-    /// ranges in it; whether all of the log that there was could be freed.
+    /// Flushes, and does the same from the mapped memory, the page with the oldest record first, as far as no transaction
+    /// has declared ranges in it; whether all of the log that there was could be freed.
     ///
     /// # Errors
     /// As [`flush`](Rvm::flush).
     pub fn truncate_incrementally(&self) -> Result<bool> {
+        self.inner.flush()?;
         let tail = self.inner.lock().extent.tail;
         self.inner.truncate_to(|state| state.extent.head >= tail)
     }
@@ -311,10 +320,6 @@ impl State {
         }
     }
 
-    fn last(&self) -> u64 {
-        self.first + self.queue.len() as u64 - 1
-    }
-
     pub(crate) fn used(&self) -> u64 {
         self.extent.tail - self.extent.head
     }
@@ -344,8 +349,11 @@ impl Inner {
         self.wanted.notify_all();
     }
 
-    /// A failure of what must not fail half done puts the log out of use.
-    pub(crate) fn vital<T>(&self, result: Result<T>) -> Result<T> {
+    /// Does what must not fail half done: a failure puts the log out of use, and so does a panic of a device.
+    pub(crate) fn vital<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let cut_off = CutOff { inner: self };
+        let result = run();
+        mem::forget(cut_off);
         if let Err(error) = &result {
             self.poison(error);
         }
@@ -354,10 +362,12 @@ impl Inner {
 
     pub(crate) fn write_status(&self, change: impl FnOnce(&mut crate::layout::Status)) -> Result<()> {
         let next_transaction = self.next_transaction.load(Ordering::Relaxed);
-        self.vital(self.log.write_status(|status| {
-            status.next_transaction = next_transaction;
-            change(status);
-        }))
+        self.vital(|| {
+            self.log.write_status(|status| {
+                status.next_transaction = next_transaction;
+                change(status);
+            })
+        })
     }
 
     /// A buffer for a record.
@@ -377,12 +387,12 @@ impl Inner {
             if state.queue_len + len <= limit.min(self.log.ring_len()) {
                 break;
             }
-            let last = state.last();
+            let last = state.last;
             drop(state);
             self.flush_through(last)?;
             state = self.lock();
         }
-        let number = state.first + state.queue.len() as u64;
+        let number = state.last + 1;
         let position = state.extent.tail;
         for part in commit.parts {
             let mut pages = part.region.pages();
@@ -406,7 +416,8 @@ impl Inner {
             state.statistics.no_flush_commits += 1;
         }
         state.queue_len += len;
-        state.queue.push_back(Some(Queued { record: commit.record, live: u64::MAX }));
+        state.last = number;
+        state.queue.push(Queued { number, record: Some(commit.record), live: u64::MAX });
         if state.tuning.coalesce_transactions && (!commit.is_flush || state.queue.len() > 1) {
             state.overwrite(commit.parts, number);
         }
@@ -431,7 +442,7 @@ impl Inner {
 
     /// Makes durable all that has committed.
     pub(crate) fn flush(&self) -> Result<()> {
-        let last = self.lock().last();
+        let last = self.lock().last;
         self.flush_through(last)
     }
 
@@ -448,14 +459,14 @@ impl Inner {
                 continue;
             }
             state.is_flushing = true;
-            let last = state.last();
-            let mut batch: Vec<Queued> = mem::take(&mut state.queue).into_iter().flatten().collect();
+            let last = state.last;
+            let queue = mem::take(&mut state.queue);
+            let mut batch: Vec<Finished> = queue.into_iter().filter_map(|queued| queued.record).collect();
+            state.hole_count = 0;
             let (first, len) = (mem::replace(&mut state.first, last + 1), mem::take(&mut state.queue_len));
             state.latest.clear();
-            let leading = Leading { inner: self };
             drop(state);
-            self.vital(self.write_batch(&mut batch, len))?;
-            mem::forget(leading);
+            self.vital(|| self.write_batch(&mut batch, len))?;
             state = self.lock();
             state.is_flushing = false;
             state.durable = last;
@@ -489,7 +500,7 @@ impl Inner {
     }
 
     /// Writes a batch behind the tail and syncs, after a truncation if there is no room.
-    fn write_batch(&self, batch: &mut [Queued], len: u64) -> Result<()> {
+    fn write_batch(&self, batch: &mut [Finished], len: u64) -> Result<()> {
         let tail = loop {
             let mut state = self.lock();
             let Extent { head, tail } = state.extent;
@@ -502,15 +513,15 @@ impl Inner {
         };
         let (log, count) = (self.log.record_id(), batch.len());
         let mut position = tail;
-        for (index, queued) in batch.iter_mut().enumerate() {
-            queued.record.place(Place { log, position, batch: tail, is_last: index + 1 == count });
-            position += queued.record.len();
+        for (index, record) in batch.iter_mut().enumerate() {
+            record.place(Place { log, position, batch: tail, is_last: index + 1 == count });
+            position += record.len();
         }
         debug_assert_eq!(position - tail, len);
-        if let [queued] = batch {
-            self.log.write(tail, &[IoSlice::new(queued.record.bytes())])?;
+        if let [record] = batch {
+            self.log.write(tail, &[IoSlice::new(record.bytes())])?;
         } else {
-            let parts: Vec<_> = batch.iter().map(|queued| IoSlice::new(queued.record.bytes())).collect();
+            let parts: Vec<_> = batch.iter().map(|record| IoSlice::new(record.bytes())).collect();
             self.log.write(tail, &parts)?;
         }
         self.log.sync() // Orders: the batch is durable before anyone is told so.
@@ -562,7 +573,7 @@ impl Inner {
         }
         let device: Arc<dyn Device> =
             self.devices.open(&kept).map_err(|source| open_error(&shown, source))?.into();
-        self.vital(self.log.write_segment(number, kept_name))?;
+        self.vital(|| self.log.write_segment(number, kept_name))?;
         segments.push(Segment { name: kept_name.to_owned(), device: device.clone() });
         Ok((number, device, kept_name.to_owned()))
     }
@@ -611,7 +622,7 @@ impl Inner {
             used: state.used(),
             head: state.extent.head,
             tail: state.extent.tail,
-            waiting: state.queue.iter().flatten().count() as u64,
+            waiting: (state.queue.len() - state.hole_count) as u64,
             waiting_len: state.queue_len,
             region_count: state.regions.len(),
             uncommitted,
@@ -644,32 +655,39 @@ fn fill(device: &dyn Device, offset: u64, len: u64, mode: MapMode, name: &Arc<st
 impl State {
     /// Notes what the commit has overwritten, and takes out of the queue what nobody needs any more.
     fn overwrite(&mut self, parts: &[Part<'_>], number: u64) {
-        let State { latest, queue, first, queue_len, statistics, buffers, .. } = self;
-        let own = (number - *first) as usize;
+        let State { latest, queue, hole_count, queue_len, statistics, buffers, .. } = self;
         let bytes = parts.iter().flat_map(|part| part.logged).map(|range| range.end - range.start).sum();
-        queue[own].as_mut().expect("the record just queued").live = bytes;
+        queue.last_mut().expect("the record just queued").live = bytes;
         for part in parts {
             for range in part.logged {
                 let range = part.region.start + range.start..part.region.start + range.end;
                 latest.write(part.region.segment, range, number, |loser, len| {
-                    let place = (loser - *first) as usize;
-                    let Some(queued) = &mut queue[place] else { return };
+                    let Ok(place) = queue.binary_search_by_key(&loser, |queued| queued.number) else {
+                        return;
+                    };
+                    let queued = &mut queue[place];
                     queued.live -= len;
-                    if queued.live == 0 && place != own {
-                        let queued = queue[place].take().expect("it is there");
-                        *queue_len -= queued.record.len();
+                    if queued.live == 0 && loser != number {
+                        let record = queued.record.take().expect("it had bytes that were in force");
+                        *hole_count += 1;
+                        *queue_len -= record.len();
                         statistics.inter_records_saved += 1;
-                        statistics.inter_bytes_saved += queued.record.len();
-                        recycle(buffers, queued.record.into_buffer());
+                        statistics.inter_bytes_saved += record.len();
+                        recycle(buffers, record.into_buffer());
                     }
                 });
             }
         }
+        // Each place goes once, and half of them go at a time: linear, whatever is overwritten how often.
+        if *hole_count > queue.len() / 2 {
+            queue.retain(|queued| queued.record.is_some());
+            *hole_count = 0;
+        }
     }
 
-    fn keep(&mut self, batch: Vec<Queued>) {
-        for queued in batch {
-            recycle(&mut self.buffers, queued.record.into_buffer());
+    fn keep(&mut self, batch: Vec<Finished>) {
+        for record in batch {
+            recycle(&mut self.buffers, record.into_buffer());
         }
     }
 }
@@ -681,13 +699,13 @@ fn recycle(buffers: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
     }
 }
 
-/// Puts the log out of use if the flush that it stands for does not come to its end.
-struct Leading<'a> {
+/// Puts the log out of use, and wakes who waits for it, if what it stands for does not come to its end.
+struct CutOff<'a> {
     inner: &'a Inner,
 }
 
-impl Drop for Leading<'_> {
+impl Drop for CutOff<'_> {
     fn drop(&mut self) {
-        self.inner.poison(&Error::Poisoned { cause: "a flush was cut off".into() });
+        self.inner.poison(&Error::Poisoned { cause: "a device has panicked".into() });
     }
 }
