@@ -227,8 +227,7 @@ impl State {
         }
         let number = self.calls.len() as u32;
         self.calls.push(is_write);
-        let fault =
-            self.fault.filter(|&(call, fault)| call == number && fault.is_of_write() == is_write);
+        let fault = self.fault.filter(|&(call, fault)| call == number && fault.is_of_write() == is_write);
         if fault.is_some() {
             self.fault_point = Some(self.events.len() as u32);
         }
@@ -400,7 +399,8 @@ mod tests {
 
     #[test]
     fn a_write_may_fail_with_nothing_half_or_all_of_it_written_or_be_short() {
-        let expected = [(Fault::WriteNothing, [0; 4]), (Fault::WritePart, [1, 1, 0, 0]), (Fault::WriteAll, [1; 4])];
+        let expected =
+            [(Fault::WriteNothing, [0; 4]), (Fault::WritePart, [1, 1, 0, 0]), (Fault::WriteAll, [1; 4])];
         for (fault, expected) in expected {
             let (disk, file) = disk();
             disk.fail(0, fault);

@@ -3,16 +3,16 @@
 //! After a crash the segments hold what they held after some number of transactions: no fewer than were reported durable,
 //! and no more than had begun. Start at [`scenarios`] and [`campaign`].
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::cell::Cell;
 
 use crash_sim::BoxError;
 use crash_sim::disk::{Ack, Disk, DiskCampaign, DiskFile, Image, Turn};
 use lrvm::layout::{
-    LOG_MAGIC, PAGE_LEN, RECORD_MAGIC, RING_OFFSET, RecordHeader, SEGMENTS_OFFSET, STATUS_OFFSETS, SegmentEntry,
-    Status,
+    LOG_MAGIC, PAGE_LEN, RECORD_MAGIC, RING_OFFSET, RecordHeader, SEGMENTS_OFFSET, STATUS_OFFSETS,
+    SegmentEntry, Status,
 };
 use lrvm::{Begin, Device, Devices, End, Error, Options, Region, Rvm, Truncation};
 
@@ -143,8 +143,7 @@ impl Subject {
     fn open(disk: &Disk, scenario: &Scenario) -> lrvm::Result<Subject> {
         let rvm = open_on(disk, &scenario.options)?;
         let regions = scenario.regions.iter().map(|_| None).collect();
-        let mut subject =
-            Subject { disk: disk.clone(), rvm: Some(rvm), regions, scenario: scenario.clone() };
+        let mut subject = Subject { disk: disk.clone(), rvm: Some(rvm), regions, scenario: scenario.clone() };
         for (number, &(.., is_mapped)) in scenario.regions.iter().enumerate() {
             if is_mapped {
                 subject.map(number)?;
@@ -287,7 +286,8 @@ pub fn campaign(scenario: &Scenario) -> DiskCampaign<Subject, Content> {
     let new = Disk::new([("log", log_len)]);
     lrvm::create_log_on(&SimDevice(new.file("log").expect("a log"))).expect("a new log");
     let template = new.image();
-    let mut campaign = DiskCampaign::new(format!("lrvm-{}", scenario.name), Content(start)).file("log", log_len);
+    let mut campaign =
+        DiskCampaign::new(format!("lrvm-{}", scenario.name), Content(start)).file("log", log_len);
     for (name, pages) in SEGMENT_NAMES.iter().zip(scenario.segments) {
         campaign = campaign.file(*name, pages * PAGE_LEN);
     }

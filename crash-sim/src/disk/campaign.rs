@@ -242,7 +242,8 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
 
     /// Takes away what is lost needlessly.
     fn minimise(&self, mut case: Case) -> DiskFailure {
-        let failed = |case: &Case| self.follow(case).ok().and_then(|followed| followed.into_failure(&self.name, case));
+        let failed =
+            |case: &Case| self.follow(case).ok().and_then(|followed| followed.into_failure(&self.name, case));
         let mut failure = failed(&case).unwrap_or_else(|| {
             let message = "the case did not fail when it was run again: it is not deterministic".to_owned();
             DiskFailure::new(&self.name, &case, Oracle::Workload, message, Vec::new())
@@ -398,7 +399,8 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
                 Ok(Ack::Durable) => acked = begun,
                 Ok(Ack::Later) => {}
                 Err(error) if has_fault() => {
-                    let is_right = self.refused.as_ref().map_or(Ok(()), |refused| refused(&mut subject, &error));
+                    let is_right =
+                        self.refused.as_ref().map_or(Ok(()), |refused| refused(&mut subject, &error));
                     disk.kill();
                     return is_right.map_err(|wrong| (oracle, words_of(&wrong)));
                 }
@@ -459,7 +461,12 @@ fn words(run: &Run, image: Option<&Image>) -> String {
     let units = image.units();
     let lost = crash.lost.iter().filter_map(|&(unit, kept)| {
         let unit = units.get(usize::from(unit))?;
-        Some(format!("{} sector {} has version {kept} of {}", image.name_of(unit.file), unit.sector, unit.versions))
+        Some(format!(
+            "{} sector {} has version {kept} of {}",
+            image.name_of(unit.file),
+            unit.sector,
+            unit.versions
+        ))
     });
     let lost: Vec<String> = lost.collect();
     words + &if lost.is_empty() { "nothing is lost".to_owned() } else { lost.join(", ") }
@@ -523,8 +530,10 @@ impl<S: Clone> Recording<S> {
         if self.ready.is_none_or(|ready| point < ready) {
             return self.given.clone();
         }
-        let begun = self.marks.iter().take_while(|mark| mark.point < point).last().map_or(0, |mark| mark.begun);
-        let acked = self.marks.iter().take_while(|mark| mark.point <= point).last().map_or(0, |mark| mark.acked);
+        let begun =
+            self.marks.iter().take_while(|mark| mark.point < point).last().map_or(0, |mark| mark.begun);
+        let acked =
+            self.marks.iter().take_while(|mark| mark.point <= point).last().map_or(0, |mark| mark.acked);
         Allowed {
             states: self.states[acked..=begun.max(acked)].to_vec(),
             older: self.states[..acked].to_vec(),
@@ -649,8 +658,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
             let Some(task) = self.tasks.pop_front() else { return Ok(()) };
             let open = Run::new(Kind::Open);
             self.report.recoveries += 1;
-            let recording =
-                self.campaign.run(Some((&task.image, &task.allowed)), &open, task.life);
+            let recording = self.campaign.run(Some((&task.image, &task.allowed)), &open, task.life);
             if recording.failed.is_some() {
                 return Err(task.case(open));
             }

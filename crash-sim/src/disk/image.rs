@@ -44,7 +44,8 @@ impl Sector {
     fn digest(&self, file: usize, sector: u32) -> u128 {
         let place = ((file as u64) << 32 | u64::from(sector)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mix = |half: u64| {
-            let product = u128::from(half ^ place).wrapping_mul(0xD1B5_4A32_D192_ED03_9E6C_63D0_876A_68EE | 1);
+            let product =
+                u128::from(half ^ place).wrapping_mul(0xD1B5_4A32_D192_ED03_9E6C_63D0_876A_68EE | 1);
             (product >> 64) as u64 ^ product as u64
         };
         u128::from(mix(self.0.hash[0])) << 64 | u128::from(mix(self.0.hash[1].rotate_left(17)))
