@@ -1,5 +1,6 @@
-//! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `speed`. Start at [`main`].
+//! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `disk`, `speed`. Start at [`main`].
 
+mod disk; // lrvm on a simulated disk
 mod kill; // real processes, thousands of times
 mod mutants; // each event left out
 mod plants; // each deliberate mistake looked for
@@ -30,6 +31,8 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Kills real processes.
     Kill(kill::Arguments),
+    /// Crashes lrvm on a simulated disk, and lets every write and sync fail.
+    Disk(disk::Arguments),
     /// Measures how quick all of this is.
     Speed,
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Plant(one) => plants::one(&one),
         Command::Mutants(arguments) => mutants::main(&arguments),
         Command::Kill(arguments) => kill::main(&arguments),
+        Command::Disk(arguments) => disk::main(&arguments),
         Command::Speed => speed::main(),
     };
     if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }

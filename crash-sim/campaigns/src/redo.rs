@@ -292,7 +292,7 @@ pub fn campaign(scenario: &Scenario) -> DiskCampaign<Subject, Content> {
         campaign = campaign.file(*name, pages * PAGE_LEN);
     }
     let (created, opened, stepped) = (scenario.clone(), scenario.clone(), scenario.clone());
-    let segment_count = scenario.segments.len() as u64;
+    let (ring_len, segment_count) = ((scenario.ring_pages * PAGE_LEN) as usize, scenario.segments.len() as u64);
     campaign
         .create(move |disk| -> Result<Subject, BoxError> {
             let log = SimDevice(disk.file("log").expect("a log"));
@@ -317,12 +317,12 @@ pub fn campaign(scenario: &Scenario) -> DiskCampaign<Subject, Content> {
             subject.regions.clear();
             Ok(subject.rvm.take().expect("an open log").close()?)
         })
-        .normalise(move |image| normalise(image, segment_count))
+        .normalise(move |image| normalise(image, ring_len, segment_count))
 }
 
 /// Takes out of an image what changes with every opening and means nothing: time, counts, and how often it was opened if
 /// no record knows.
-fn normalise(image: &mut Image, segment_count: u64) {
+fn normalise(image: &mut Image, ring_len: usize, segment_count: u64) {
     let id = Cell::new(0);
     let (first, newest) = (Cell::new(u64::MAX), Cell::new(0));
     for offset in STATUS_OFFSETS {
@@ -334,7 +334,7 @@ fn normalise(image: &mut Image, segment_count: u64) {
             }
         });
     }
-    let mut ring = vec![0; image.bytes("log").len() - RING_OFFSET as usize];
+    let mut ring = vec![0; ring_len];
     image.read_at("log", RING_OFFSET, &mut ring);
     for at in (0..ring.len() - size_of::<RecordHeader>()).step_by(8) {
         if ring[at..at + 4] == RECORD_MAGIC {

@@ -213,7 +213,7 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
         let started = Instant::now();
         let mut exploration = Exploration::new(self);
         if let Err(case) = exploration.explore() {
-            exploration.report.left = exploration.tasks.len();
+            exploration.report.left += exploration.tasks.len();
             exploration.report.failure = Some(Box::new(self.minimise(case)));
         }
         exploration.report.duration = started.elapsed();
@@ -608,21 +608,20 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
         let first_point = if campaign.crashes_creation { 0 } else { ready };
         let first_call = if campaign.crashes_creation { 0 } else { recording.ready_calls };
         self.walk(&recording, first_point, None, &work);
-        self.close()?;
+        let budget = campaign.images_max as u64;
+        self.close(budget / 2)?; // The other half is for what fails and what goes on.
         if campaign.fails {
-            for run in faults(&work, &recording.calls, first_call) {
-                self.fault(None, run)?;
-            }
+            let runs = faults(&work, &recording.calls, first_call);
+            self.fault_each(None, runs, budget / 4 * 3)?;
         }
         let firsts = std::mem::take(&mut self.firsts);
         for task in spread(&firsts, campaign.failing_recoveries) {
             let open = Run::new(Kind::Open);
             let recording = campaign.run(Some((&task.image, &task.allowed)), &open, task.life);
-            for run in faults(&open, &recording.calls, 0) {
-                self.fault(Some(task), run)?;
-            }
+            self.fault_each(Some(task), faults(&open, &recording.calls, 0), budget / 8 * 7)?;
         }
-        for task in spread(&firsts, campaign.resumed) {
+        let resumed: Vec<_> = spread(&firsts, campaign.resumed).collect();
+        for (index, task) in resumed.iter().enumerate() {
             self.report.resumed += 1;
             let run = Run::new(Kind::Resume);
             let recording = campaign.run(Some((&task.image, &task.allowed)), &run, task.life + 1);
@@ -632,14 +631,26 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
             if let Some(ready) = recording.ready {
                 self.walk(&recording, ready, Some(task), &run);
             }
-            self.close()?;
+            self.close(self.share(budget, resumed.len() - index))?;
         }
-        self.report.left = self.tasks.len();
+        Ok(())
+    }
+
+    /// What this one of so many may use, that nobody goes beyond `budget`.
+    fn share(&self, budget: u64, count: usize) -> u64 {
+        budget.saturating_sub(self.report.recoveries) / count as u64
+    }
+
+    fn fault_each(&mut self, from: Option<&Task<S>>, runs: Vec<Run>, budget: u64) -> Result<(), Case> {
+        let count = runs.len();
+        for (index, run) in runs.into_iter().enumerate() {
+            self.fault(from, run, self.share(budget, count - index))?;
+        }
         Ok(())
     }
 
     /// Runs something in which a call fails, and all crashes behind that.
-    fn fault(&mut self, from: Option<&Task<S>>, run: Run) -> Result<(), Case> {
+    fn fault(&mut self, from: Option<&Task<S>>, run: Run, share: u64) -> Result<(), Case> {
         self.report.faults += 1;
         let life = from.map_or(0, |task| task.life);
         let recording = self.campaign.run(from.map(|task| (&task.image, &*task.allowed)), &run, life);
@@ -649,12 +660,13 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
         if let Some(point) = recording.fault_point {
             self.walk(&recording, point, from, &run);
         }
-        self.close()
+        self.close(share)
     }
 
-    /// Recovers all images that wait, crashes those recoveries, and so on.
-    fn close(&mut self) -> Result<(), Case> {
-        while self.report.recoveries < self.campaign.images_max as u64 {
+    /// Recovers all images that wait, crashes those recoveries, and so on; after so many of them what waits is left.
+    fn close(&mut self, share: u64) -> Result<(), Case> {
+        let last = self.report.recoveries.saturating_add(share);
+        while self.report.recoveries < last {
             let Some(task) = self.tasks.pop_front() else { return Ok(()) };
             let open = Run::new(Kind::Open);
             self.report.recoveries += 1;
@@ -664,6 +676,8 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
             }
             self.walk(&recording, 0, Some(&task), &open);
         }
+        self.report.left += self.tasks.len();
+        self.tasks.clear();
         Ok(())
     }
 

@@ -2,3 +2,4 @@
 
 mod support; // logs and segments in a directory of their own
 mod round_trip; // what is committed is there
+mod damage; // what is torn, and what is damaged

@@ -24,7 +24,7 @@ macro_rules! scenarios {
     ($($test:ident $name:literal,)*) => {
         $(#[test]
         fn $test() {
-            check($name, 4000);
+            check($name, 1200);
         })*
 
         #[test]
