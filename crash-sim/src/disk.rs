@@ -184,8 +184,8 @@ impl Disk {
     /// Everything that a power cut may leave now, if there are at most 4,096 different things; otherwise some of them.
     pub fn power_cuts(&self) -> Vec<Image> {
         let image = self.image();
-        let mut images = Vec::new();
-        image.power_cuts(1 << 12, 1 << 12, 1, |kept| images.push(image.after_power_cut(kept)));
+        let (cuts, mut images) = (image.cuts(), Vec::new());
+        image.power_cuts(1 << 12, 1 << 12, 1, |kept| images.push(cuts.image(kept)));
         images
     }
 

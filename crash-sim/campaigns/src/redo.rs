@@ -292,7 +292,8 @@ pub fn campaign(scenario: &Scenario) -> DiskCampaign<Subject, Content> {
         campaign = campaign.file(*name, pages * PAGE_LEN);
     }
     let (created, opened, stepped) = (scenario.clone(), scenario.clone(), scenario.clone());
-    let (ring_len, segment_count) = ((scenario.ring_pages * PAGE_LEN) as usize, scenario.segments.len() as u64);
+    let (ring_len, segment_count) =
+        ((scenario.ring_pages * PAGE_LEN) as usize, scenario.segments.len() as u64);
     campaign
         .create(move |disk| -> Result<Subject, BoxError> {
             let log = SimDevice(disk.file("log").expect("a log"));

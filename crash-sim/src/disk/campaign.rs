@@ -290,7 +290,7 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
                     let kept = kept.get_mut(usize::from(unit));
                     *kept.ok_or_else(|| format!("{case}: there is no dirty sector {unit}"))? = versions;
                 }
-                image = image.after_power_cut(&kept);
+                image = image.cuts().image(&kept);
             }
             from = Some((image, allowed));
         }
@@ -712,7 +712,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
         };
         let point_number = point as u32;
         let kill = || runs(Crash { point: point_number, lost: Vec::new(), is_kill: true });
-        self.meet(image.clone(), &allowed, life, kill);
+        self.meet(image.fingerprint(), || image.clone(), &allowed, life, kill);
         let is_in_write = matches!(
             (recording.events.get(point.wrapping_sub(1)), recording.events.get(point)),
             (Some(Event::Written { call: one, .. }), Some(Event::Written { call: other, .. })) if one == other
@@ -720,7 +720,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
         if is_in_write {
             return; // What a power cut leaves here it may leave behind the write as well.
         }
-        let units = image.units();
+        let (units, cuts) = (image.units(), image.cuts());
         let campaign = self.campaign;
         let seed = campaign.seed.wrapping_add(self.report.points);
         let (tried, all) = image.power_cuts(campaign.eager, campaign.samples, seed, |kept| {
@@ -730,7 +730,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
                 let lost = lost.clone().map(|(unit, (_, kept))| (unit as u16, *kept)).collect();
                 runs(Crash { point: point_number, lost, is_kill: false })
             };
-            self.meet(image.after_power_cut(kept), &allowed, life, cut);
+            self.meet(cuts.fingerprint(kept), || cuts.image(kept), &allowed, life, cut);
         });
         self.report.combinations = self.report.combinations.saturating_add(all);
         self.report.uncovered = self.report.uncovered.saturating_add(all - u128::from(tried).min(all));
@@ -739,14 +739,16 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
     /// Notes an image that is to be recovered, unless it has been.
     fn meet(
         &mut self,
-        image: Image,
+        fingerprint: u128,
+        image: impl FnOnce() -> Image,
         allowed: &Rc<Allowed<S>>,
         life: usize,
         runs: impl FnOnce() -> Rc<Vec<Run>>,
     ) {
-        if !self.met.insert((image.fingerprint(), Rc::as_ptr(allowed))) {
+        if !self.met.insert((fingerprint, Rc::as_ptr(allowed))) {
             return;
         }
+        let image = image();
         let mut normal = image.clone();
         if let Some(normalise) = &self.campaign.normalise {
             normalise(&mut normal);

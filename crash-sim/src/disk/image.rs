@@ -267,17 +267,15 @@ impl Image {
         dirty.into_iter().map(unit).collect()
     }
 
-    /// What a power cut leaves, where each dirty sector keeps so many of its versions.
-    pub(crate) fn after_power_cut(&self, kept: &[u16]) -> Image {
-        let mut image = self.clone();
-        for (unit, &kept) in self.units().iter().zip(kept) {
+    /// What power cuts leave.
+    pub(crate) fn cuts(&self) -> Cuts {
+        let dirty = self.units().into_iter().map(|unit| {
             let key = (unit.file, unit.sector);
-            if let Some(version) = usize::from(kept).checked_sub(1) {
-                image.set_platter(unit.file, unit.sector, self.cache[&key].versions[version].clone());
-            }
-        }
-        image.cache.clear();
-        image
+            let old = self.on_platter(unit.file, unit.sector).clone();
+            (key, [&[old], &self.cache[&key].versions[..]].concat())
+        });
+        let dirty = dirty.collect();
+        Cuts { base: Image { cache: BTreeMap::new(), ..self.clone() }, dirty }
     }
 
     /// Shows what power cuts may leave, as how many versions each dirty sector keeps: all of it if that is at most
@@ -364,6 +362,32 @@ impl Image {
             });
             digest ^ cached.current.digest(file, place(0)).rotate_left(31)
         })
+    }
+}
+
+/// What power cuts leave of an image, where each dirty sector keeps so many of its versions.
+pub(crate) struct Cuts {
+    base: Image,
+    dirty: Vec<((usize, u32), Vec<Sector>)>,
+}
+
+impl Cuts {
+    pub(crate) fn image(&self, kept: &[u16]) -> Image {
+        let mut image = self.base.clone();
+        for (&((file, sector), ref versions), &kept) in self.dirty.iter().zip(kept) {
+            if kept != 0 {
+                image.set_platter(file, sector, versions[usize::from(kept)].clone());
+            }
+        }
+        image
+    }
+
+    /// The [fingerprint](Image::fingerprint) of that image.
+    pub(crate) fn fingerprint(&self, kept: &[u16]) -> u128 {
+        let changes = self.dirty.iter().zip(kept).map(|(&((file, sector), ref versions), &kept)| {
+            versions[0].digest(file, sector) ^ versions[usize::from(kept)].digest(file, sector)
+        });
+        changes.fold(self.base.digest, |digest, change| digest ^ change)
     }
 }
 

@@ -33,7 +33,9 @@ struct Store {
 }
 
 fn sum(number: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(number ^ 0x9E37_79B9, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+    bytes
+        .iter()
+        .fold(number ^ 0x9E37_79B9, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 impl Store {
@@ -108,7 +110,10 @@ fn check(mistake: Mistake, oracle: Oracle) -> DiskReport {
 fn the_right_one_holds_everywhere() {
     let report = campaign(Mistake::None).explore();
     report.assert();
-    assert!(report.is_complete() && report.images > 50 && report.faults > 20 && report.resumed == 5, "{report}");
+    assert!(
+        report.is_complete() && report.images > 50 && report.faults > 20 && report.resumed == 5,
+        "{report}"
+    );
     assert_eq!(report.uncovered, 0);
 }
 

@@ -2,8 +2,8 @@
 
 use bytemuck::Zeroable;
 use lrvm::layout::{
-    COUNT_MAX, RANGE_HEADER_LEN, RECORD_HEADER_LEN, RECORD_TRAILER_LEN, RING_OFFSET, RangeHeader, RecordHeader,
-    RecordTrailer, SEGMENTS_OFFSET, STATUS_OFFSETS, SegmentEntry, Status,
+    COUNT_MAX, RANGE_HEADER_LEN, RECORD_HEADER_LEN, RECORD_TRAILER_LEN, RING_OFFSET, RangeHeader,
+    RecordHeader, RecordTrailer, SEGMENTS_OFFSET, STATUS_OFFSETS, SegmentEntry, Status,
 };
 use lrvm::{End, Error, Recovery};
 use proptest::prelude::*;
@@ -215,7 +215,12 @@ fn seal_status(status: &mut Status) {
 }
 
 /// A record of one range, all of whose checksums are right whatever it says.
-fn forged(mut header: RecordHeader, mut range: RangeHeader, mut trailer: RecordTrailer, data: &[u8]) -> Vec<u8> {
+fn forged(
+    mut header: RecordHeader,
+    mut range: RangeHeader,
+    mut trailer: RecordTrailer,
+    data: &[u8],
+) -> Vec<u8> {
     let crc = |bytes: &[u8]| crc32fast::hash(bytes);
     range.crc = 0;
     range.crc = crc(&[bytemuck::bytes_of(&range), data].concat());

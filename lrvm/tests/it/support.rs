@@ -178,7 +178,8 @@ impl Stores {
     }
 
     pub(crate) fn map(&self, rvm: &Rvm, segment: usize) -> lrvm::Result<Region> {
-        rvm.map(segment.to_string(), 0..self.segments[segment].bytes.read().unwrap().len() as u64)
+        let len = InMemory(self.segments[segment].clone()).len();
+        rvm.map(segment.to_string(), 0..len)
     }
 }
 
@@ -188,7 +189,8 @@ impl Devices for Stores {
     }
 
     fn open(&self, name: &Path) -> io::Result<Box<dyn Device>> {
-        let number: usize = name.to_str().and_then(|name| name.parse().ok()).ok_or(io::ErrorKind::NotFound)?;
+        let number: usize =
+            name.to_str().and_then(|name| name.parse().ok()).ok_or(io::ErrorKind::NotFound)?;
         let store = self.segments.get(number).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(InMemory(store.clone())))
     }
