@@ -40,6 +40,7 @@ mod mutants; // each event left out
 mod case; // one case in a few characters
 pub mod machine; // a recorder of what the machine really executed
 pub mod stepper; // a recorder that executes one instruction at a time
+pub mod disk; // a disk that drops, tears, reorders and fails
 mod kill; // SIGKILL to a real process
 mod reexec; // this program, started once more
 mod panics; // caught and kept quiet

@@ -28,6 +28,8 @@ pub const RING_OFFSET: u64 = SEGMENTS_OFFSET + SEGMENT_COUNT as u64 * size_of::<
 pub const RING_LEN_MIN: u64 = PAGE_LEN;
 /// The longest ring: positions count for ever in 64 bits, and this leaves them room to.
 pub const RING_LEN_MAX: u64 = 1 << 48;
+/// The largest position, and the largest of each count: no log gets there, and what is beyond is damage.
+pub const COUNT_MAX: u64 = u64::MAX / 2;
 
 /// The status block: where the log begins, and what is known of its end.
 #[repr(C)]

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::layout::{
-    FORMAT_VERSION, LAST_OF_BATCH, LOG_MAGIC, PAGE_LEN, RECORD_HEADER_LEN, RECORD_MAGIC, RECORD_TRAILER_LEN,
-    RING_LEN_MAX, RING_LEN_MIN, RING_OFFSET, RecordHeader, SEGMENT_COUNT, SEGMENTS_OFFSET, STATUS_OFFSETS,
-    SegmentEntry, Status,
+    COUNT_MAX, FORMAT_VERSION, LAST_OF_BATCH, LOG_MAGIC, PAGE_LEN, RECORD_HEADER_LEN, RECORD_MAGIC,
+    RECORD_TRAILER_LEN, RING_LEN_MAX, RING_LEN_MIN, RING_OFFSET, RecordHeader, SEGMENT_COUNT,
+    SEGMENTS_OFFSET, STATUS_OFFSETS, SegmentEntry, Status,
 };
 use crate::record::{self, Fault, Record};
 
@@ -51,6 +51,11 @@ pub(crate) fn format(device: &dyn Device) -> io::Result<()> {
         created_nanos: nanos,
         ..Status::zeroed()
     };
+    // A copy from before must not be taken for the log, should the new ones not get there.
+    for offset in STATUS_OFFSETS {
+        device.write_at(offset, &[IoSlice::new(bytemuck::bytes_of(&Status::zeroed()))])?;
+    }
+    device.sync()?; // Orders: what was here is no log any more, then it becomes one.
     for (generation, offset) in (1..).zip(STATUS_OFFSETS) {
         status.generation = generation;
         status.crc = status_crc(&status);
@@ -89,6 +94,9 @@ fn unix_nanos() -> u64 {
 pub(crate) struct Scan {
     /// Behind the last record of the last whole batch.
     pub(crate) tail: u64,
+    /// Where it is not sure that what the device reads is what it keeps: there begins the last batch, whose sync may have
+    /// failed. All before it was durable when the batch was written.
+    pub(crate) doubtful: u64,
     /// Records up to there.
     pub(crate) record_count: u64,
     /// The largest number of a transaction among them.
@@ -280,8 +288,14 @@ impl Log {
         let id = self.id ^ status.incarnation;
         let limit = status.head + self.ring_len;
         let mut window = Window::new(self, read_len, limit);
-        let mut scan =
-            Scan { tail: status.head, record_count: 0, last_transaction: 0, torn_len: 0, damage: None };
+        let mut scan = Scan {
+            tail: status.head,
+            doubtful: status.tail,
+            record_count: 0,
+            last_transaction: 0,
+            torn_len: 0,
+            damage: None,
+        };
         let (mut position, mut batch, mut records, mut last) = (status.head, status.head, 0, 0);
         let fault = loop {
             let header = match window.header(position, id)? {
@@ -305,6 +319,7 @@ impl Log {
             position += header.len;
             if header.flags & LAST_OF_BATCH != 0 {
                 scan.tail = position;
+                scan.doubtful = batch.max(status.tail);
                 scan.record_count += records;
                 scan.last_transaction = last;
                 (batch, records) = (position, 0);
@@ -321,19 +336,44 @@ impl Log {
         Ok(scan)
     }
 
-    /// Whether a record behind `stop` proves that the log was durable there.
+    /// Whether a record proves that the log was durable at `stop`, and went on.
+    ///
+    /// It may stand whole rounds further on, where the status block in force is an old one, and the newer is damaged.
     fn goes_on(&self, window: &mut Window<'_>, stop: u64, limit: u64, id: u64) -> Result<bool> {
-        let mut position = stop + 8;
-        while position + record::EMPTY_LEN <= limit {
-            if window.at(position, 4)? == RECORD_MAGIC
-                && let Ok(header) = window.header(position, id)?
-                && header.batch > stop
-            {
-                return Ok(true);
+        let mut position = stop;
+        while position + RECORD_HEADER_LEN as u64 <= limit {
+            if window.at(position, 4)? == RECORD_MAGIC {
+                let bytes = window.at(position, RECORD_HEADER_LEN)?;
+                let header: RecordHeader = bytemuck::pod_read_unaligned(bytes);
+                let is_here = header
+                    .position
+                    .checked_sub(position)
+                    .is_some_and(|ahead| ahead.is_multiple_of(self.ring_len));
+                if is_here
+                    && header.batch > stop
+                    && record::check_header(bytes, id, header.position, self.ring_len).is_ok()
+                {
+                    return Ok(true);
+                }
             }
             position += 8;
         }
         Ok(false)
+    }
+
+    /// Writes once more what the ring holds from `extent.head` to `extent.tail`.
+    ///
+    /// A sync that failed may have left it in the cache alone, where it is taken for durable, and no later sync would
+    /// change that.
+    pub(crate) fn write_again(&self, extent: Extent, read_len: usize) -> Result<()> {
+        let mut position = extent.head;
+        while position < extent.tail {
+            let mut bytes = vec![0; (extent.tail - position).min(read_len as u64) as usize];
+            self.read(position, &mut bytes)?;
+            self.write(position, &[IoSlice::new(&bytes)])?;
+            position += bytes.len() as u64;
+        }
+        Ok(())
     }
 
     /// Walks from `extent.tail` back to `extent.head`, whose records have been checked once, and checks them again.
@@ -422,13 +462,30 @@ fn read_status(device: &dyn Device, name: &Arc<str>, offset: u64) -> Result<Stat
     let is_extent = status.head.is_multiple_of(8)
         && status.tail.is_multiple_of(8)
         && status.tail.checked_sub(status.head).is_some_and(|used| used <= status.ring_len)
-        && status.tail <= u64::MAX / 2;
+        && status.tail <= COUNT_MAX;
     demand!(
         is_extent,
         head,
         status.head,
         "head of the log",
         format_args!("at most the tail, {}", status.tail)
+    );
+    // Nothing ever counts so far, and nothing that counts on may overflow.
+    let counts = [
+        status.generation,
+        status.incarnation,
+        status.next_transaction,
+        status.flush_count,
+        status.truncation_count,
+    ];
+    let largest = counts.into_iter().max().unwrap_or(0);
+    demand!(largest <= COUNT_MAX, generation, largest, "counts of a status block", COUNT_MAX);
+    demand!(
+        status.next_transaction != 0,
+        next_transaction,
+        0,
+        "number of the next transaction",
+        "at least 1"
     );
     demand!(
         status.clean == 0 || status.clean == 1 && status.head == status.tail,

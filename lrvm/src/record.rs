@@ -6,8 +6,8 @@
 use bytemuck::Zeroable;
 
 use crate::layout::{
-    LAST_OF_BATCH, RANGE_HEADER_LEN, RECORD_HEADER_LEN, RECORD_MAGIC, RECORD_TRAILER_LEN, RangeHeader,
-    RecordHeader, RecordTrailer, TRAILER_MAGIC,
+    COUNT_MAX, LAST_OF_BATCH, RANGE_HEADER_LEN, RECORD_HEADER_LEN, RECORD_MAGIC, RECORD_TRAILER_LEN,
+    RangeHeader, RecordHeader, RecordTrailer, TRAILER_MAGIC,
 };
 
 /// What a record takes that has no range.
@@ -201,6 +201,8 @@ pub(crate) fn check_header(
         "a position not behind the record",
     )?;
     demand(header.flags & !LAST_OF_BATCH == 0, position, "flags of a record", header.flags.into(), "0 or 1")?;
+    let transaction = header.transaction;
+    demand(transaction <= COUNT_MAX, position, "number of a transaction", transaction, COUNT_MAX)?;
     demand(header.reserved == 0, position, "reserved field of a record", header.reserved, 0)?;
     Ok(header)
 }
@@ -253,6 +255,7 @@ pub(crate) fn check<'a>(header: RecordHeader, bytes: &'a [u8]) -> Result<Record<
     let here = position + end as u64;
     let trailer: RecordTrailer = bytemuck::pod_read_unaligned(&bytes[end..]);
     check_trailer(&trailer, here)?;
+    demand(trailer.reserved == 0, here, "reserved field of a trailer", trailer.reserved.into(), 0)?;
     demand(trailer.position == position, here, "position in a trailer", trailer.position, position)?;
     demand(trailer.len == header.len, here, "length in a trailer", trailer.len, header.len)?;
     demand(

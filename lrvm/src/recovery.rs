@@ -29,6 +29,7 @@ pub(crate) fn recover(log: &Log, devices: &dyn Devices, options: &Options) -> Re
             }
             recovery.salvaged_before = Some(log.offset_of(fault.position));
         }
+        log.write_again(Extent { head: scan.doubtful, tail: scan.tail }, options.read_len as usize)?;
         // Orders: whoever crashed may have written without a sync. What gets to the segments is durable in the log before.
         log.sync()?;
         let extent = Extent { head: log.status().head, tail: scan.tail };

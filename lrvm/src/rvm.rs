@@ -68,12 +68,16 @@ pub(crate) struct Segment {
 
 pub(crate) struct State {
     pub(crate) tuning: Tuning,
-    /// Records that wait for a flush. What a later one made needless is `None`.
-    queue: VecDeque<Option<Queued>>,
-    /// Number of the first commit in the queue; all before it are in the log, or on the way there.
+    /// Records that wait for a flush, by ascending number.
+    queue: Vec<Queued>,
+    /// Places in it whose record a later one made needless; they go before they are most of it.
+    hole_count: usize,
+    /// Number of the first commit that is not in the log, nor on the way there.
     first: u64,
     /// An empty queue, for when this one is taken.
-    spare: VecDeque<Option<Queued>>,
+    spare: Vec<Queued>,
+    /// Number of the latest commit.
+    last: u64,
     queue_len: u64,
     latest: Latest,
     /// Commits up to here are durable.
@@ -100,7 +104,9 @@ pub(crate) struct Dirty {
 }
 
 struct Queued {
-    record: Finished,
+    number: u64,
+    /// `None` if a later one made it needless.
+    record: Option<Finished>,
     /// Bytes that no later record overwrites.
     live: u64,
 }
@@ -134,9 +140,11 @@ impl Rvm {
         let status = log.status();
         let state = State {
             tuning,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
+            hole_count: 0,
             first: 1,
-            spare: VecDeque::new(),
+            spare: Vec::new(),
+            last: 0,
             queue_len: 0,
             latest: Latest::default(),
             durable: 0,
@@ -229,12 +237,13 @@ impl Rvm {
         self.inner.truncate_epoch()
     }
 
-    /// The same from the mapped memory, the page with the oldest record first, as far as no transaction has declared
-    /// ranges in it; whether all of the log that there was could be freed.
+    /// Flushes, and does the same from the mapped memory, the page with the oldest record first, as far as no transaction
+    /// has declared ranges in it; whether all of the log that there was could be freed.
     ///
     /// # Errors
     /// As [`flush`](Rvm::flush).
     pub fn truncate_incrementally(&self) -> Result<bool> {
+        self.inner.flush()?;
         let tail = self.inner.lock().extent.tail;
         self.inner.truncate_to(|state| state.extent.head >= tail)
     }
@@ -311,10 +320,6 @@ impl State {
         }
     }
 
-    fn last(&self) -> u64 {
-        self.first + self.queue.len() as u64 - 1
-    }
-
     pub(crate) fn used(&self) -> u64 {
         self.extent.tail - self.extent.head
     }
@@ -345,8 +350,11 @@ impl Inner {
         self.wanted.notify_all();
     }
 
-    /// A failure of what must not fail half done puts the log out of use.
-    pub(crate) fn vital<T>(&self, result: Result<T>) -> Result<T> {
+    /// Does what must not fail half done: a failure puts the log out of use, and so does a panic of a device.
+    pub(crate) fn vital<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let cut_off = CutOff { inner: self };
+        let result = run();
+        mem::forget(cut_off);
         if let Err(error) = &result {
             self.poison(error);
         }
@@ -355,10 +363,12 @@ impl Inner {
 
     pub(crate) fn write_status(&self, change: impl FnOnce(&mut crate::layout::Status)) -> Result<()> {
         let next_transaction = self.next_transaction.load(Ordering::Relaxed);
-        self.vital(self.log.write_status(|status| {
-            status.next_transaction = next_transaction;
-            change(status);
-        }))
+        self.vital(|| {
+            self.log.write_status(|status| {
+                status.next_transaction = next_transaction;
+                change(status);
+            })
+        })
     }
 
     /// What a commit needs to make its record: the options, and a buffer.
@@ -383,12 +393,12 @@ impl Inner {
             if state.queue_len + len <= limit.min(self.log.ring_len()) {
                 break;
             }
-            let last = state.last();
+            let last = state.last;
             drop(state);
             self.flush_through(last)?;
             state = self.lock();
         }
-        let number = state.first + state.queue.len() as u64;
+        let number = state.last + 1;
         let position = state.extent.tail;
         for region in regions.clone() {
             let mut pages = region.shared.pages();
@@ -412,7 +422,8 @@ impl Inner {
             state.statistics.no_flush_commits += 1;
         }
         state.queue_len += len;
-        state.queue.push_back(Some(Queued { record: commit.record, live: u64::MAX }));
+        state.last = number;
+        state.queue.push(Queued { number, record: Some(commit.record), live: u64::MAX });
         if state.tuning.coalesce_transactions && (!commit.is_flush || state.queue.len() > 1) {
             state.overwrite(regions, number);
         }
@@ -437,7 +448,7 @@ impl Inner {
 
     /// Makes durable all that has committed.
     pub(crate) fn flush(&self) -> Result<()> {
-        let last = self.lock().last();
+        let last = self.lock().last;
         self.flush_through(last)
     }
 
@@ -454,16 +465,15 @@ impl Inner {
                 continue;
             }
             state.is_flushing = true;
-            let last = state.last();
+            let last = state.last;
             let spare = mem::take(&mut state.spare);
             let mut batch = mem::replace(&mut state.queue, spare);
+            state.hole_count = 0;
             let (first, len) = (mem::replace(&mut state.first, last + 1), mem::take(&mut state.queue_len));
             state.latest.clear();
             let extent = state.extent;
-            let leading = Leading { inner: self };
             drop(state);
-            self.vital(self.write_batch(&mut batch, len, extent))?;
-            mem::forget(leading);
+            self.vital(|| self.write_batch(&mut batch, len, extent))?;
             state = self.lock();
             state.is_flushing = false;
             state.durable = last;
@@ -497,7 +507,7 @@ impl Inner {
     }
 
     /// Writes a batch behind the tail and syncs, after a truncation if there is no room.
-    fn write_batch(&self, batch: &mut VecDeque<Option<Queued>>, len: u64, mut extent: Extent) -> Result<()> {
+    fn write_batch(&self, batch: &mut [Queued], len: u64, mut extent: Extent) -> Result<()> {
         while len > self.log.ring_len() - (extent.tail - extent.head) {
             self.lock().statistics.waits_for_room += 1;
             self.truncate_epoch()?;
@@ -505,13 +515,14 @@ impl Inner {
         }
         let tail = extent.tail;
         let (log, mut position, end) = (self.log.record_id(), tail, tail + len);
-        for queued in batch.iter_mut().flatten() {
-            let next = position + queued.record.len();
-            queued.record.place(Place { log, position, batch: tail, is_last: next == end });
+        for record in batch.iter_mut().filter_map(|queued| queued.record.as_mut()) {
+            let next = position + record.len();
+            record.place(Place { log, position, batch: tail, is_last: next == end });
             position = next;
         }
         debug_assert_eq!(position, end, "the queue has the length that it says");
-        let mut records = batch.iter().flatten().map(|queued| IoSlice::new(queued.record.bytes()));
+        let records = batch.iter().filter_map(|queued| queued.record.as_ref());
+        let mut records = records.map(|record| IoSlice::new(record.bytes()));
         match (records.next(), records.next()) {
             (Some(only), None) => self.log.write(tail, &[only])?,
             (first, second) => {
@@ -568,7 +579,7 @@ impl Inner {
         }
         let device: Arc<dyn Device> =
             self.devices.open(&kept).map_err(|source| open_error(&shown, source))?.into();
-        self.vital(self.log.write_segment(number, kept_name))?;
+        self.vital(|| self.log.write_segment(number, kept_name))?;
         segments.push(Segment { name: kept_name.to_owned(), device: device.clone() });
         Ok((number, device, kept_name.to_owned()))
     }
@@ -617,7 +628,7 @@ impl Inner {
             used: state.used(),
             head: state.extent.head,
             tail: state.extent.tail,
-            waiting: state.queue.iter().flatten().count() as u64,
+            waiting: (state.queue.len() - state.hole_count) as u64,
             waiting_len: state.queue_len,
             region_count: state.regions.len(),
             uncommitted,
@@ -650,36 +661,43 @@ fn fill(device: &dyn Device, offset: u64, len: u64, mode: MapMode, name: &Arc<st
 impl State {
     /// Notes what the commit has overwritten, and takes out of the queue what nobody needs any more.
     fn overwrite<'r>(&mut self, regions: impl Iterator<Item = &'r Region> + Clone, number: u64) {
-        let State { latest, queue, first, queue_len, statistics, buffers, .. } = self;
-        let own = (number - *first) as usize;
+        let State { latest, queue, hole_count, queue_len, statistics, buffers, .. } = self;
         let logged = regions.clone().flat_map(|region| &region.open.logged);
         let bytes = logged.map(|range| range.end - range.start).sum();
-        queue[own].as_mut().expect("the record just queued").live = bytes;
+        queue.last_mut().expect("the record just queued").live = bytes;
         for region in regions {
             let Shared { segment, start, .. } = *region.shared;
             for range in &region.open.logged {
                 let range = start + range.start..start + range.end;
                 latest.write(segment, range, number, |loser, len| {
-                    let place = (loser - *first) as usize;
-                    let Some(queued) = &mut queue[place] else { return };
+                    let Ok(place) = queue.binary_search_by_key(&loser, |queued| queued.number) else {
+                        return;
+                    };
+                    let queued = &mut queue[place];
                     queued.live -= len;
-                    if queued.live == 0 && place != own {
-                        let queued = queue[place].take().expect("it is there");
-                        *queue_len -= queued.record.len();
+                    if queued.live == 0 && loser != number {
+                        let record = queued.record.take().expect("it had bytes that were in force");
+                        *hole_count += 1;
+                        *queue_len -= record.len();
                         statistics.inter_records_saved += 1;
-                        statistics.inter_bytes_saved += queued.record.len();
-                        recycle(buffers, queued.record.into_buffer());
+                        statistics.inter_bytes_saved += record.len();
+                        recycle(buffers, record.into_buffer());
                     }
                 });
             }
         }
+        // Each place goes once, and half of them go at a time: linear, whatever is overwritten how often.
+        if *hole_count > queue.len() / 2 {
+            queue.retain(|queued| queued.record.is_some());
+            *hole_count = 0;
+        }
     }
 
     /// Keeps what can be used again of a batch; how many records it had.
-    fn keep(&mut self, mut batch: VecDeque<Option<Queued>>) -> u64 {
+    fn keep(&mut self, mut batch: Vec<Queued>) -> u64 {
         let mut count = 0;
-        for queued in batch.drain(..).flatten() {
-            recycle(&mut self.buffers, queued.record.into_buffer());
+        for record in batch.drain(..).filter_map(|queued| queued.record) {
+            recycle(&mut self.buffers, record.into_buffer());
             count += 1;
         }
         batch.shrink_to(QUEUE_KEPT);
@@ -700,13 +718,13 @@ fn recycle(buffers: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
     }
 }
 
-/// Puts the log out of use if the flush that it stands for does not come to its end.
-struct Leading<'a> {
+/// Puts the log out of use, and wakes who waits for it, if what it stands for does not come to its end.
+struct CutOff<'a> {
     inner: &'a Inner,
 }
 
-impl Drop for Leading<'_> {
+impl Drop for CutOff<'_> {
     fn drop(&mut self) {
-        self.inner.poison(&Error::Poisoned { cause: "a flush was cut off".into() });
+        self.inner.poison(&Error::Poisoned { cause: "a device has panicked".into() });
     }
 }

@@ -98,7 +98,7 @@ impl Inner {
             state.dirty.pop_front();
             taken.push((region, page));
         }
-        self.vital(self.write_pages(&taken, &bytes))?;
+        self.vital(|| self.write_pages(&taken, &bytes))?;
         let state = self.lock();
         // What is behind the first page that is left, or else behind the tail, is all that recovery needs.
         let oldest =
@@ -156,11 +156,12 @@ impl Inner {
         if extent.head == extent.tail {
             return Ok(());
         }
-        let written = self.vital(apply(&self.log, extent, self.options.read_len as usize, |number| {
+        let segment = |number: u32| {
             let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
             let segment = &segments[number as usize];
             Ok::<Target, Error>((Arc::<dyn Device>::clone(&segment.device), segment.name.as_str().into()))
-        }))?;
+        };
+        let written = self.vital(|| apply(&self.log, extent, self.options.read_len as usize, segment))?;
         self.move_head(extent.tail)?;
         {
             let mut state = self.lock();

@@ -1,6 +1,7 @@
-//! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `speed`. Start at [`main`].
+//! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `disk`, `speed`. Start at [`main`].
 
 mod crew; // many tasks on a few threads
+mod disk; // lrvm on a simulated disk
 mod kill; // real processes, thousands of times
 mod mutants; // each event left out
 mod plants; // each deliberate mistake looked for
@@ -31,6 +32,8 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Kills real processes.
     Kill(kill::Arguments),
+    /// Crashes lrvm on a simulated disk, and lets every write and sync fail.
+    Disk(disk::Arguments),
     /// Measures how quick all of this is.
     Speed,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Plant(one) => plants::one(&one),
         Command::Mutants(arguments) => mutants::main(&arguments),
         Command::Kill(arguments) => kill::main(&arguments),
+        Command::Disk(arguments) => disk::main(&arguments),
         Command::Speed => speed::main(),
     };
     if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
