@@ -91,6 +91,8 @@ pub(crate) struct Budget {
     pub(crate) images: usize,
     /// Crashes within one run of the program under test; it must end before so many events.
     pub(crate) events: usize,
+    /// Crashes of one case.
+    pub(crate) crashes: usize,
     /// Recovered images from which the operations go on, with crashes.
     pub(crate) resumed: usize,
     pub(crate) seed: u64,
@@ -98,7 +100,15 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { eager: 1 << 17, samples: 1 << 12, images: usize::MAX, events: 1 << 22, resumed: 0, seed: 1 }
+        Budget {
+            eager: 1 << 17,
+            samples: 1 << 12,
+            images: usize::MAX,
+            events: 1 << 22,
+            crashes: usize::MAX,
+            resumed: 0,
+            seed: 1,
+        }
     }
 }
 
@@ -297,6 +307,18 @@ impl<T> Campaign<T> {
     /// Ends after so many distinct images, and reports how many are left.
     pub fn images_max(mut self, count: usize) -> Self {
         self.budget.images = count;
+        self
+    }
+
+    /// Ends at cases of so many crashes, one behind the other: the recovery from the last is checked and not crashed. For what
+    /// counts its openings, and so leaves another image after each: new ones would appear for ever. A report calls
+    /// [complete](Report::is_complete) what is so up to there.
+    ///
+    /// # Panics
+    /// If it is none at all.
+    pub fn crashes_max(mut self, count: usize) -> Self {
+        assert!(count > 0, "a case has a crash at least");
+        self.budget.crashes = count;
         self
     }
 

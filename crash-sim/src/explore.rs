@@ -455,6 +455,9 @@ impl<'c, T> Explorer<'c, T> {
             self.fail(job, node, oracle, message);
             return;
         }
+        if job.depth + 1 >= self.budget.crashes {
+            return;
+        }
         let trace = mem::take(&mut self.trace);
         if job.carried.is_some() || trace.events().iter().any(Event::is_change) {
             let (mut start, mut pending) = self.start_behind(job);
@@ -530,7 +533,7 @@ impl<'c, T> Explorer<'c, T> {
                 }
             });
             self.report.combinations += u128::from(tried);
-            self.report.uncovered += all - u128::from(tried);
+            self.report.uncovered = self.report.uncovered.saturating_add(all - u128::from(tried));
         });
         self.canvas = canvas;
     }

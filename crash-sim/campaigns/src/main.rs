@@ -1,5 +1,6 @@
-//! The command of the campaigns: `run`, `plants`, `mutants`, `kill`, `speed`. Start at [`main`].
+//! The command of the campaigns: `run`, `lrvm`, `plants`, `mutants`, `kill`, `speed`. Start at [`main`].
 
+mod lrvm; // the redo log, crashed everywhere
 mod kill; // real processes, thousands of times
 mod mutants; // each event left out
 mod plants; // each deliberate mistake looked for
@@ -21,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Crashes every scenario everywhere: all models and domains, seen by the seam and by the machine.
     Run(run::Arguments),
+    /// Crashes lrvm on Rio everywhere.
+    Lrvm(lrvm::Arguments),
     /// Builds vista with its deliberate mistakes, and prints which tool finds which.
     Plants(plants::Arguments),
     /// Looks for one plant; in a build that has them.
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let is_ok = match Arguments::parse().command {
         Command::Run(arguments) => run::main(&arguments),
+        Command::Lrvm(arguments) => lrvm::main(&arguments),
         Command::Plants(arguments) => plants::main(&arguments),
         Command::Plant(one) => plants::one(&one),
         Command::Mutants(arguments) => mutants::main(&arguments),

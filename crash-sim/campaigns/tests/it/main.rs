@@ -5,3 +5,4 @@ mod forgetful; // a library that would not flush
 mod properties; // any transactions against a plain model, through any crash
 mod agreement; // the recorders see the same, at every opt-level
 mod region; // every store of a real region
+mod lrvm; // the redo log, as far as a test may take
