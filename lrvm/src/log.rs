@@ -150,9 +150,12 @@ impl Log {
         status.generation += 1;
         status.written_nanos = unix_nanos();
         status.crc = status_crc(&status);
-        let offset = STATUS_OFFSETS[((status.generation - 1) % 2) as usize];
+        let turn = if planted!(StatusOverItself) { 0 } else { status.generation - 1 };
+        let offset = STATUS_OFFSETS[(turn % 2) as usize];
         self.write_device(offset, &[IoSlice::new(bytemuck::bytes_of(&status))])?;
-        self.sync()?; // Orders: this copy is whole before the other is touched, and before freed space is used.
+        if !planted!(StatusNotSynced) {
+            self.sync()?; // Orders: this copy is whole before the other is touched, and before freed space is used.
+        }
         *held = status;
         Ok(())
     }
@@ -169,6 +172,9 @@ impl Log {
         entry.crc = entry_crc(&entry);
         let offset = SEGMENTS_OFFSET + u64::from(number) * size_of::<SegmentEntry>() as u64;
         self.write_device(offset, &[IoSlice::new(bytemuck::bytes_of(&entry))])?;
+        if planted!(EntryNotSynced) {
+            return Ok(());
+        }
         self.sync() // Orders: the table knows the number before a record has it.
     }
 
@@ -224,6 +230,7 @@ impl Log {
             return self.write_device(self.offset_of(position), parts);
         }
         // The part that goes to the ring's start is cut off the one that reaches over its end.
+        let room = if planted!(WrapSplitsWrong) { room - 8 } else { room };
         let (mut first, mut second, mut left) = (Vec::new(), Vec::new(), room);
         for part in parts {
             let (before, after) = part.split_at(left.min(part.len()));
@@ -240,6 +247,11 @@ impl Log {
 
     pub(crate) fn sync(&self) -> Result<()> {
         self.device.sync().map_err(|source| Error::system(&self.name, "sync", source))
+    }
+
+    /// Makes durable all that is there, whoever wrote it.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.device.settle().map_err(|source| Error::system(&self.name, "sync", source))
     }
 
     fn write_device(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<()> {
@@ -288,7 +300,7 @@ impl Log {
                 Ok(header) => header,
                 Err(fault) => break Some(fault),
             };
-            if header.batch != batch || header.position + header.len > limit {
+            if header.batch != batch && !planted!(PlaceNotChecked) || header.position + header.len > limit {
                 break Some(Fault {
                     position,
                     what: "batch of a record",
@@ -303,11 +315,12 @@ impl Log {
             records += 1;
             last = record.header.transaction.max(last);
             position += header.len;
-            if header.flags & LAST_OF_BATCH != 0 {
+            if header.flags & LAST_OF_BATCH != 0 || planted!(PartOfBatchKept) {
                 scan.tail = position;
                 scan.record_count += records;
                 scan.last_transaction = last;
-                (batch, records) = (position, 0);
+                let is_end = header.flags & LAST_OF_BATCH != 0 || !planted!(PartOfBatchKept);
+                (batch, records) = (if is_end { position } else { batch }, 0);
             }
             if position == limit {
                 break None;
@@ -409,7 +422,7 @@ fn read_status(device: &dyn Device, name: &Arc<str>, offset: u64) -> Result<Stat
     );
     let crc = status_crc(&status);
     demand!(
-        status.crc == crc,
+        status.crc == crc || planted!(StatusCheckSkipped),
         crc,
         status.crc.into(),
         "checksum of a status block",

@@ -115,6 +115,13 @@ impl<M: Medium> Device for MediumDevice<M> {
         self.part.medium.fence(); // Orders: what was written and flushed before is durable.
         Ok(())
     }
+
+    fn settle(&self) -> io::Result<()> {
+        // A process may have been killed between its stores and their flush: they are there, and not durable.
+        let Range { start, end } = self.part.range;
+        self.part.medium.flush(start, end - start);
+        self.sync()
+    }
 }
 
 impl<M: Medium> Drop for MediumDevice<M> {

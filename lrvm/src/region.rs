@@ -104,7 +104,7 @@ impl Shared {
 
     /// Copies a page, if no transaction has a range in it.
     pub(crate) fn copy_page(&self, pages: &MutexGuard<'_, Pages>, page: usize, to: &mut Vec<u8>) -> bool {
-        if pages.table[page].uncommitted != 0 {
+        if pages.table[page].uncommitted != 0 && !planted!(PageWithUncommitted) {
             return false;
         }
         let start = page * PAGE_LEN as usize;
@@ -235,13 +235,22 @@ impl Region {
             return;
         }
         let mut end = self.open.old.len();
-        for range in self.open.ranges.iter().rev() {
+        let restore = |range: &Range<u64>, start: usize| {
             let place = range.start as usize..range.end as usize;
-            let start = end - place.len();
+            let old = &self.open.old[start..start + place.len()];
             // SAFETY: (1) Checked when it was declared. (2) The region is borrowed alone, and the pages are counted.
-            let bytes = unsafe { self.shared.memory.bytes_mut(place) };
-            bytes.copy_from_slice(&self.open.old[start..end]);
-            end = start;
+            unsafe { self.shared.memory.bytes_mut(place) }.copy_from_slice(old);
+        };
+        for range in self.open.ranges.iter().rev() {
+            end -= (range.end - range.start) as usize;
+            restore(range, end);
+        }
+        if planted!(NewestImageRestored) {
+            let mut start = 0;
+            for range in &self.open.ranges {
+                restore(range, start);
+                start += (range.end - range.start) as usize;
+            }
         }
         let mut pages = self.shared.pages();
         pages.transaction = 0;

@@ -346,7 +346,9 @@ impl Inner {
 
     /// A failure of what must not fail half done puts the log out of use.
     pub(crate) fn vital<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
+        if let Err(error) = &result
+            && !planted!(FailureNotKept)
+        {
             self.poison(error);
         }
         result
@@ -383,7 +385,8 @@ impl Inner {
             state = self.lock();
         }
         let number = state.first + state.queue.len() as u64;
-        let position = state.extent.tail;
+        let behind = if planted!(PositionTooNew) { state.queue_len + len } else { 0 };
+        let position = state.extent.tail + behind;
         for part in commit.parts {
             let mut pages = part.region.pages();
             pages.transaction = 0;
@@ -445,6 +448,9 @@ impl Inner {
             }
             if state.is_flushing {
                 state = self.flushed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                if planted!(FollowerReleasedEarly) {
+                    return Ok(());
+                }
                 continue;
             }
             state.is_flushing = true;
@@ -503,7 +509,9 @@ impl Inner {
         let (log, count) = (self.log.record_id(), batch.len());
         let mut position = tail;
         for (index, queued) in batch.iter_mut().enumerate() {
-            queued.record.place(Place { log, position, batch: tail, is_last: index + 1 == count });
+            let is_last = index + 1 == count || planted!(EveryRecordIsLast);
+            let batch = if planted!(EveryRecordIsLast) { position } else { tail };
+            queued.record.place(Place { log, position, batch, is_last });
             position += queued.record.len();
         }
         debug_assert_eq!(position - tail, len);
@@ -512,6 +520,9 @@ impl Inner {
         } else {
             let parts: Vec<_> = batch.iter().map(|queued| IoSlice::new(queued.record.bytes())).collect();
             self.log.write(tail, &parts)?;
+        }
+        if planted!(LogNotSynced) {
+            return Ok(());
         }
         self.log.sync() // Orders: the batch is durable before anyone is told so.
     }
@@ -531,7 +542,7 @@ impl Inner {
                 return Err(Error::OutsideSegment { segment: name.into(), offset, len, segment_len });
             }
             this.refuse_overlap(number, &name, &bytes)?;
-            if this.is_left_dirty(number, &bytes) {
+            if this.is_left_dirty(number, &bytes) && !planted!(MapReadsStale) {
                 this.epoch(&truncating)?;
                 if this.is_left_dirty(number, &bytes) {
                     continue; // By a region that another thread has unmapped just now.
@@ -655,7 +666,7 @@ impl State {
                     let place = (loser - *first) as usize;
                     let Some(queued) = &mut queue[place] else { return };
                     queued.live -= len;
-                    if queued.live == 0 && place != own {
+                    if (queued.live == 0 || planted!(ElidedInPart)) && place != own {
                         let queued = queue[place].take().expect("it is there");
                         *queue_len -= queued.record.len();
                         statistics.inter_records_saved += 1;

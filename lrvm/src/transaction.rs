@@ -151,7 +151,7 @@ impl<'r> Transaction<'r> {
             region.open.clear();
         }
         self.forget_regions();
-        if end == End::Flush {
+        if end == End::Flush && !planted!(AcknowledgedBeforeWrite) {
             match number {
                 Some(number) => self.inner.flush_through(number)?,
                 None => self.inner.flush()?,

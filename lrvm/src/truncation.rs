@@ -71,7 +71,9 @@ impl Inner {
             if is_enough(&self.lock()) {
                 return Ok(true);
             }
-            self.flush()?; // Pages may be written whose changes are durable in the log.
+            if !planted!(PageNotDurable) {
+                self.flush()?; // Pages may be written whose changes are durable in the log.
+            }
             let truncating = self.truncating.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.step(&truncating)? {
                 return Ok(is_enough(&self.lock()));
@@ -90,7 +92,8 @@ impl Inner {
             let Some(Dirty { region, page, .. }) = state.dirty.front() else { break };
             let (region, page) = (region.clone(), *page);
             let mut pages = region.pages();
-            if pages.table[page].commit > durable || !region.copy_page(&pages, page, &mut bytes) {
+            let is_durable = pages.table[page].commit <= durable || planted!(PageNotDurable);
+            if !is_durable || !region.copy_page(&pages, page, &mut bytes) {
                 break;
             }
             pages.table[page].is_queued = false;
@@ -98,19 +101,27 @@ impl Inner {
             state.dirty.pop_front();
             taken.push((region, page));
         }
+        if planted!(HeadBeforePages) {
+            self.free_to_first_page()?;
+        }
         self.vital(self.write_pages(&taken, &bytes))?;
+        let has_freed = self.free_to_first_page()?;
+        self.lock().statistics.pages_written += taken.len() as u64;
+        Ok(!taken.is_empty() || has_freed)
+    }
+
+    /// Moves the head to what the first page that is left needs, or else to the tail; whether that is further on.
+    fn free_to_first_page(&self) -> Result<bool> {
         let state = self.lock();
-        // What is behind the first page that is left, or else behind the tail, is all that recovery needs.
-        let oldest =
-            state.dirty.front().map_or(state.extent.tail, |dirty| dirty.position.min(state.extent.tail));
+        let tail = state.extent.tail;
+        let oldest = state.dirty.front().map_or(tail, |dirty| dirty.position.min(tail));
         let head = state.extent.head;
         drop(state);
         if oldest > head {
             self.move_head(oldest)?;
             self.lock().statistics.incremental_truncations += 1;
         }
-        self.lock().statistics.pages_written += taken.len() as u64;
-        Ok(!taken.is_empty() || oldest > head)
+        Ok(oldest > head)
     }
 
     /// Writes these pages to their segments, durably.
@@ -135,7 +146,9 @@ impl Inner {
         for run in pages.chunk_by(|a, b| a.0.0.segment == b.0.0.segment) {
             let region = &run[0].0.0;
             // Orders: the segment has the pages before the head of the log moves past their records.
-            region.device.sync().map_err(|source| Error::system(&name(region.segment), "sync", source))?;
+            if !planted!(PagesNotSynced) {
+                region.device.sync().map_err(|source| Error::system(&name(region.segment), "sync", source))?;
+            }
         }
         Ok(())
     }
@@ -156,12 +169,16 @@ impl Inner {
         if extent.head == extent.tail {
             return Ok(());
         }
+        if planted!(HeadBeforeEpoch) {
+            self.move_head(extent.tail)?;
+        }
         let written = self.vital(apply(&self.log, extent, self.options.read_len as usize, |number| {
             let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
             let segment = &segments[number as usize];
             Ok::<Target, Error>((Arc::<dyn Device>::clone(&segment.device), segment.name.as_str().into()))
         }))?;
-        self.move_head(extent.tail)?;
+        let end = if planted!(EpochFreesAll) { self.lock().extent.tail } else { extent.tail };
+        self.move_head(end)?;
         {
             let mut state = self.lock();
             state.statistics.epoch_truncations += 1;

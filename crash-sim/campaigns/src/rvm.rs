@@ -33,6 +33,8 @@ pub enum Step {
     /// One that is open while the log is truncated, and then commits; with a second one on the other segment that commits
     /// with a flush before that.
     Around(Truncation, Vec<Change>, Vec<Change>),
+    /// These, by a program that has not crashed yet; the others, by one that has recovered.
+    Differently(Vec<Step>, Vec<Step>),
     /// All that waits is flushed.
     Flush,
     /// The log is truncated by this call.
@@ -102,6 +104,8 @@ pub fn all() -> Vec<Scenario> {
         no_room(),
         wrap(Truncation::Epoch),
         wrap(Truncation::Incremental),
+        rounds_of_equal_records(),
+        another_way_when_opened(),
     ]
 }
 
@@ -283,12 +287,40 @@ fn wrap(truncation: Truncation) -> Scenario {
     scenario(name, (1..8).map(one).collect()).options(options)
 }
 
+/// Every round of the ring has its records where the one before had them.
+fn rounds_of_equal_records() -> Scenario {
+    let one = |value: u8| vec![flush(&[(0, 8 * u64::from(value % 3), 376, value)])];
+    let is_truncated = |value: u8| value % 4 == 0;
+    let operations = (1..18).map(|value| {
+        let mut steps = one(value);
+        steps.extend(is_truncated(value).then_some(Step::Truncate(Truncation::Epoch)));
+        steps
+    });
+    scenario("lrvm-equal-records", operations.collect())
+}
+
+/// Behind a recovery a program does something else than before it: what a power cut had torn of the first batch stands
+/// where the second one has records of the same length.
+fn another_way_when_opened() -> Scenario {
+    let of = |value: u8| {
+        let one = |place: u64| no_flush(&[(0, 512 * place, 40, value + place as u8)]);
+        let mut steps: Vec<Step> = (0..4).map(one).collect();
+        steps.push(Step::Flush);
+        steps
+    };
+    let operations =
+        vec![vec![Step::Differently(of(10), of(20)), flush(&[(0, 0, 2048, 30)])], vec![flush(&[(0, 0, 8, 40)])]];
+    scenario("lrvm-another-way", operations)
+}
+
 /// A log, the regions that are mapped, and the medium that they lie on.
 pub struct Subject {
     regions: Option<[Region; 2]>,
     rvm: Option<Rvm>,
     partition: Partition<Sim>,
     options: Options,
+    /// It was opened, not made.
+    is_recovered: bool,
 }
 
 fn divided(sim: Sim, scenario: &Scenario) -> Result<Partition<Sim>, BoxError> {
@@ -300,7 +332,7 @@ impl Subject {
     fn create(sim: Sim, scenario: &Scenario) -> Result<Subject, BoxError> {
         let partition = divided(sim, scenario)?;
         lrvm::create_log_on(&Still(Box::new(partition.device("log")?)))?;
-        let mut subject = Subject { regions: None, rvm: None, partition, options: scenario.options };
+        let mut subject = Subject { regions: None, rvm: None, partition, options: scenario.options, is_recovered: false };
         if scenario.is_mapped {
             subject.parts()?;
         } else {
@@ -311,7 +343,7 @@ impl Subject {
 
     fn open(sim: Sim, scenario: &Scenario) -> Result<Subject, BoxError> {
         let partition = divided(sim, scenario)?;
-        let mut subject = Subject { regions: None, rvm: None, partition, options: scenario.options };
+        let mut subject = Subject { regions: None, rvm: None, partition, options: scenario.options, is_recovered: true };
         subject.rvm()?;
         Ok(subject)
     }
@@ -368,6 +400,10 @@ impl Subject {
                 other.commit(End::Flush)?;
                 truncate(rvm, *truncation)?;
                 Ok(kept.commit(End::Flush)?)
+            }
+            Step::Differently(first, again) => {
+                let steps = if self.is_recovered { again } else { first };
+                self.operate(steps)
             }
             Step::Flush => Ok(self.rvm()?.flush()?),
             Step::Truncate(truncation) => truncate(self.rvm()?, *truncation),
@@ -427,25 +463,36 @@ fn model(scenario: &Scenario) -> Vec<Vec<Contents>> {
     let mut states = vec![vec![now.clone()]];
     for operation in &scenario.operations {
         let mut inner = Vec::new();
-        for step in operation {
-            let commits: &[&Vec<Change>] = match step {
-                Step::Commit(_, changes) => &[changes],
-                Step::Around(_, changes, others) => &[others, changes],
-                _ => &[],
-            };
-            for changes in commits {
-                for &(segment, offset, len, value) in *changes {
-                    now[segment][offset as usize..][..len as usize].fill(value);
-                }
-                inner.push(now.clone());
-            }
-        }
-        if inner.is_empty() {
+        let before = now.clone();
+        for is_recovered in [true, false] {
+            now = before.clone();
+            follow(operation, is_recovered, &mut now, &mut inner);
             inner.push(now.clone());
         }
         states.push(inner);
     }
     states
+}
+
+/// Does these steps to plain bytes, and notes what each commit leaves.
+fn follow(steps: &[Step], is_recovered: bool, now: &mut Contents, inner: &mut Vec<Contents>) {
+    for step in steps {
+        let commits: &[&Vec<Change>] = match step {
+            Step::Commit(_, changes) => &[changes],
+            Step::Around(_, changes, others) => &[others, changes],
+            Step::Differently(first, again) => {
+                follow(if is_recovered { again } else { first }, is_recovered, now, inner);
+                &[]
+            }
+            _ => &[],
+        };
+        for changes in commits {
+            for &(segment, offset, len, value) in *changes {
+                now[segment][offset as usize..][..len as usize].fill(value);
+            }
+            inner.push(now.clone());
+        }
+    }
 }
 
 /// A campaign over a scenario.
@@ -516,5 +563,9 @@ impl Device for Still {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync()
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        self.0.settle()
     }
 }

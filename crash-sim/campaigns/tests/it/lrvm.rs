@@ -66,3 +66,11 @@ fn the_machine_sees_the_same() {
         |campaign| campaign.recorder(Recorder::Machine),
     );
 }
+
+/// Real processes on real files, killed at their writes and syncs, and at any time.
+#[test]
+fn killed_processes_lose_nothing_that_was_acknowledged() {
+    let program = env!("CARGO_BIN_EXE_campaigns");
+    let output = std::process::Command::new(program).args(["lrvm-kill", "40"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
