@@ -100,5 +100,9 @@ pub use rvm::Rvm;
 pub use statistics::{Query, Recovery, RegionQuery, Statistics};
 pub use transaction::{Begin, End, Enlisted, Transaction};
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The crate below: regions, and the seam that they share with crash testers.
 pub use rio;

@@ -147,7 +147,10 @@ impl Inner {
             let region = &run[0].0.0;
             // Orders: the segment has the pages before the head of the log moves past their records.
             if !planted!(PagesNotSynced) {
-                region.device.sync().map_err(|source| Error::system(&name(region.segment), "sync", source))?;
+                region
+                    .device
+                    .sync()
+                    .map_err(|source| Error::system(&name(region.segment), "sync", source))?;
             }
         }
         Ok(())

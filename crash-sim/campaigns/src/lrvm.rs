@@ -59,7 +59,12 @@ fn kinds(model: Model) -> Vec<Kind> {
 }
 
 /// A campaign of this kind.
-pub(crate) fn campaign_of(scenario: &Scenario, domain: Domain, kind: Kind, images: usize) -> Campaign<Subject> {
+pub(crate) fn campaign_of(
+    scenario: &Scenario,
+    domain: Domain,
+    kind: Kind,
+    images: usize,
+) -> Campaign<Subject> {
     let campaign = rvm::campaign(scenario, domain).images_max(images);
     match kind {
         Kind::Plain => campaign,
@@ -93,7 +98,8 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
                         Recorder::Seam => arguments.images,
                         Recorder::Machine => arguments.machine_images,
                     };
-                    let report = campaign_of(scenario, domain, kind, images).recorder(recorder).explore(model);
+                    let report =
+                        campaign_of(scenario, domain, kind, images).recorder(recorder).explore(model);
                     print(kind, &report, arguments.verbose);
                     reports.lock().expect("nobody panics with it").push(report);
                 }

@@ -83,7 +83,10 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
     match rounds(arguments.rounds, arguments.seed, &dir) {
         Ok(transfers) => {
             let seconds = started.elapsed().as_secs_f64();
-            println!("lrvm: {} kills, {transfers} transfers begun, all held; {seconds:.1} s", arguments.rounds);
+            println!(
+                "lrvm: {} kills, {transfers} transfers begun, all held; {seconds:.1} s",
+                arguments.rounds
+            );
             true
         }
         Err((round, why)) => {
@@ -110,9 +113,11 @@ pub(crate) fn rounds(count: usize, seed: u64, dir: &Path) -> Result<u64, (usize,
             1 | 2 => Kill::At { call: random.u64(1..1500), how: random.u64(0..3) },
             _ => Kill::After(Duration::from_micros(random.u64(0..40_000))),
         };
-        bounds = one(dir, random.bool(), Some(kill), bounds).map_err(|why| failed(format!("{kill:?}: {why}")))?;
+        bounds =
+            one(dir, random.bool(), Some(kill), bounds).map_err(|why| failed(format!("{kill:?}: {why}")))?;
         if round + 1 == count || (round + 1) % ROUNDS_PER_FILE == 0 {
-            bounds = one(dir, random.bool(), None, bounds).map_err(|why| failed(format!("the end: {why}")))?;
+            bounds =
+                one(dir, random.bool(), None, bounds).map_err(|why| failed(format!("the end: {why}")))?;
         }
     }
     Ok(transfers + bounds.iter().map(|bounds| bounds.begun).sum::<u64>())
@@ -232,7 +237,9 @@ fn work(child: &Child) -> Result<(), Failure> {
     let mut regions = [one?, two?];
     for (segment, region) in regions.iter().enumerate() {
         let count = region.read::<u64>(0)?;
-        if let Some(at) = (0..ACCOUNTS).find(|&at| balance(region, at) != Model::after(segment, count).0[at as usize]) {
+        if let Some(at) =
+            (0..ACCOUNTS).find(|&at| balance(region, at) != Model::after(segment, count).0[at as usize])
+        {
             return Err(format!("segment {segment} after {count} transfers: account {at} is wrong").into());
         }
         say(OPENED, segment, count);
@@ -244,7 +251,8 @@ fn work(child: &Child) -> Result<(), Failure> {
     thread::scope(|scope| {
         let rvm = &rvm;
         let workers = regions.iter_mut().enumerate();
-        let workers: Vec<_> = workers.map(|(segment, region)| scope.spawn(move || transfers(rvm, segment, region))).collect();
+        let workers: Vec<_> =
+            workers.map(|(segment, region)| scope.spawn(move || transfers(rvm, segment, region))).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
     })
 }

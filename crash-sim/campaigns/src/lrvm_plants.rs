@@ -25,7 +25,7 @@ pub(crate) struct One {
 }
 
 /// The tools, in the order of the table.
-const TOOLS: [&str; 6] = ["coherent", "ADR", "ADR, resumed", "ADR, killed first", "SIGKILL", "failing sync"];
+const TOOLS: [&str; 6] = ["coherent", "ADR", "ADR, resumed", "ADR, killed first", "SIGKILL", "by hand"];
 
 /// Whether each plant was found by a tool at least.
 pub(crate) fn main(arguments: &Arguments) -> bool {
@@ -36,7 +36,8 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
             return false;
         }
     };
-    let listed = Command::new(&program).args(["lrvm-plant", "list"]).output().expect("the planted program runs");
+    let listed =
+        Command::new(&program).args(["lrvm-plant", "list"]).output().expect("the planted program runs");
     let names = String::from_utf8(listed.stdout).expect("names are text");
     let (mut count, mut missed) = (0, Vec::new());
     if arguments.markdown {
@@ -66,7 +67,10 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
             missed.push(name);
         }
     }
-    println!("\n{} of {count} plants are found. A cell: recoveries until then, or kills; time; - if not found.", count - missed.len());
+    println!(
+        "\n{} of {count} plants are found. A cell: recoveries until then, or kills; time; - if not found.",
+        count - missed.len()
+    );
     missed.iter().for_each(|name| println!("not found: {name}"));
     missed.is_empty()
 }
@@ -74,7 +78,10 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
 /// Looks for one plant with all tools, and prints a line for each.
 #[cfg(not(vista_planted))]
 pub(crate) fn one(one: &One) -> bool {
-    eprintln!("{} ({} images): this build has no plants; `campaigns lrvm-plants` makes one", one.name, one.images);
+    eprintln!(
+        "{} ({} images): this build has no plants; `campaigns lrvm-plants` makes one",
+        one.name, one.images
+    );
     false
 }
 
@@ -101,7 +108,7 @@ mod look {
     use campaigns::rvm;
     use crash_sim::{Model, Sim};
     use lrvm::on_rio::{MediumDevice, Partition};
-    use lrvm::{Begin, Device, End, Options};
+    use lrvm::{Begin, Device, End, Options, Region, Rvm};
     use rio::Domain;
 
     use crate::lrvm::{Kind, campaign_of};
@@ -118,7 +125,7 @@ mod look {
             2 => explore(Model::Adr, Domain::Adr, Kind::Resume, images),
             3 => explore(Model::Adr, Domain::Adr, Kind::KillFirst, images),
             4 => kill(),
-            _ => fail(),
+            _ => by_hand(),
         }
     }
 
@@ -145,28 +152,79 @@ mod look {
         }
     }
 
-    /// A log whose sync fails once: nothing is acknowledged behind that.
-    fn fail() -> String {
+    /// What takes no campaign: a device that fails, and bytes that are lost twice.
+    fn by_hand() -> String {
         let started = Instant::now();
-        let log_len = lrvm::layout::RING_OFFSET + 4096;
-        let size = rio::HEADER_LEN + log_len + 4096;
-        let parts = Partition::new(Sim::new(size, size, Domain::PageCache), [("log", log_len), ("data", 4096)]);
-        let parts = parts.expect("the medium has room for both");
-        let fails = Arc::new(AtomicBool::new(false));
+        let is_found = acknowledges_behind_a_failure() || takes_over_what_was_torn();
+        if is_found { format!("1, {}", seconds(started.elapsed())) } else { "-".to_owned() }
+    }
+
+    const LOG_LEN: u64 = lrvm::layout::RING_OFFSET + 4096;
+
+    /// A new log and a segment.
+    fn place() -> Partition<Sim> {
+        let size = rio::HEADER_LEN + LOG_LEN + 4096;
+        let medium = Sim::new(size, size, Domain::PageCache);
+        let parts = Partition::new(medium, [("log", LOG_LEN), ("data", 4096)]).expect("it has room for both");
+        lrvm::create_log_on(&parts.device("log").expect("nobody has it")).expect("a log");
+        parts
+    }
+
+    fn open(log: Box<dyn Device>, parts: &Partition<Sim>) -> lrvm::Result<Rvm> {
+        Options::new().background(false).open_on(log, Box::new(parts.clone()), "log")
+    }
+
+    fn commit(rvm: &Rvm, region: &mut Region, end: End, offset: u64, value: u8) -> lrvm::Result<()> {
+        let mut tx = rvm.begin(Begin::Restore)?;
+        let data = tx.enlist(region)?;
+        tx.set_range(data, offset, 8)?.fill(value);
+        tx.commit(end)
+    }
+
+    /// A sync fails once: nothing may be acknowledged behind that.
+    fn acknowledges_behind_a_failure() -> bool {
+        let (parts, fails) = (place(), Arc::new(AtomicBool::new(false)));
         let device = Failing { device: parts.device("log").expect("nobody has it"), fails: fails.clone() };
-        lrvm::create_log_on(&device).expect("a log");
-        let options = Options::new().background(false);
-        let rvm = options.open_on(Box::new(device), Box::new(parts), "log").expect("an empty log opens");
-        let mut region = rvm.map("data", 0..4096).expect("a segment is mapped");
-        let mut commit = || {
-            let mut tx = rvm.begin(Begin::Restore)?;
-            let data = tx.enlist(&mut region)?;
-            tx.write(data, 0, &1u64)?;
-            tx.commit(End::Flush)
-        };
+        let Ok(rvm) = open(Box::new(device), &parts) else { return true };
+        let Ok(mut region) = rvm.map("data", 0..4096) else { return true };
         fails.store(true, Ordering::Relaxed);
-        let is_right = commit().is_err() && commit().is_err();
-        if is_right { "-".to_owned() } else { format!("1, {}", seconds(started.elapsed())) }
+        let mut is_acknowledged = || commit(&rvm, &mut region, End::Flush, 0, 1).is_ok();
+        is_acknowledged() || is_acknowledged()
+    }
+
+    /// Of a batch of two the first record is lost; the next opening writes another one there, whose second record is lost.
+    /// What was the second before may not take its place.
+    fn takes_over_what_was_torn() -> bool {
+        let parts = place();
+        let ring = |parts: &Partition<Sim>| {
+            let mut bytes = vec![0; 4096];
+            let log = parts.device("log").expect("nobody has it");
+            log.read_at(LOG_LEN - 4096, &mut bytes).expect("it lies inside");
+            bytes
+        };
+        let batch = |value: u8| -> lrvm::Result<()> {
+            let rvm = open(Box::new(parts.device("log").expect("nobody has it")), &parts)?;
+            let mut region = rvm.map("data", 0..4096)?;
+            commit(&rvm, &mut region, End::NoFlush, 0, value)?;
+            commit(&rvm, &mut region, End::NoFlush, 64, value + 1)?;
+            rvm.flush()
+        };
+        const RECORD_LEN: usize = 64 + 32 + 8 + 40;
+        let before = ring(&parts);
+        for (value, lost) in [(10, 0..RECORD_LEN), (20, RECORD_LEN..2 * RECORD_LEN)] {
+            let old = if value == 10 { before.clone() } else { ring(&parts) };
+            if batch(value).is_err() {
+                return true;
+            }
+            let log = parts.device("log").expect("nobody has it");
+            let offset = LOG_LEN - 4096 + lost.start as u64;
+            log.write_at(offset, &[IoSlice::new(&old[lost])]).expect("it lies inside");
+        }
+        let Ok(rvm) = open(Box::new(parts.device("log").expect("nobody has it")), &parts) else {
+            return true;
+        };
+        let Ok(region) = rvm.map("data", 0..4096) else { return true };
+        region.bytes().iter().any(|&byte| byte != 0)
     }
 
     struct Failing {

@@ -192,8 +192,7 @@ fn aborts() -> Scenario {
 
 fn two_segments() -> Scenario {
     let both = |value: u8| vec![flush(&[(0, 0, 8, value), (1, PAGE_LEN, 8, value), (0, 64, 8, value)])];
-    let operations =
-        vec![both(1), vec![flush(&[(1, 0, 8, 2)]), Step::Truncate(Truncation::Epoch)], both(3)];
+    let operations = vec![both(1), vec![flush(&[(1, 0, 8, 2)]), Step::Truncate(Truncation::Epoch)], both(3)];
     scenario("lrvm-two-segments", operations)
 }
 
@@ -201,7 +200,12 @@ fn two_segments() -> Scenario {
 fn map_again() -> Scenario {
     let operations = vec![
         vec![no_flush(&[(0, 0, 8, 1)]), Step::Unmap, no_flush(&[(0, 8, 8, 2)]), Step::Flush],
-        vec![flush(&[(0, 0, 4, 3)]), Step::Unmap, flush(&[(0, 4, 1, 4)]), Step::Truncate(Truncation::Incremental)],
+        vec![
+            flush(&[(0, 0, 4, 3)]),
+            Step::Unmap,
+            flush(&[(0, 4, 1, 4)]),
+            Step::Truncate(Truncation::Incremental),
+        ],
     ];
     scenario("lrvm-map-again", operations)
 }
@@ -282,7 +286,9 @@ fn wrap(truncation: Truncation) -> Scenario {
         Truncation::Epoch => "lrvm-wrap-epoch",
         Truncation::Incremental => "lrvm-wrap-incremental",
     };
-    let one = |value: u8| vec![no_flush(&[(0, 40, 200, value)]), flush(&[(0, 100, 500 + 8 * u64::from(value), value)])];
+    let one = |value: u8| {
+        vec![no_flush(&[(0, 40, 200, value)]), flush(&[(0, 100, 500 + 8 * u64::from(value), value)])]
+    };
     let options = |options: Options| options.threshold(50).truncation(truncation);
     scenario(name, (1..8).map(one).collect()).options(options)
 }
@@ -308,8 +314,10 @@ fn another_way_when_opened() -> Scenario {
         steps.push(Step::Flush);
         steps
     };
-    let operations =
-        vec![vec![Step::Differently(of(10), of(20)), flush(&[(0, 0, 2048, 30)])], vec![flush(&[(0, 0, 8, 40)])]];
+    let operations = vec![
+        vec![Step::Differently(of(10), of(20)), flush(&[(0, 0, 2048, 30)])],
+        vec![flush(&[(0, 0, 8, 40)])],
+    ];
     scenario("lrvm-another-way", operations)
 }
 
@@ -332,7 +340,8 @@ impl Subject {
     fn create(sim: Sim, scenario: &Scenario) -> Result<Subject, BoxError> {
         let partition = divided(sim, scenario)?;
         lrvm::create_log_on(&Still(Box::new(partition.device("log")?)))?;
-        let mut subject = Subject { regions: None, rvm: None, partition, options: scenario.options, is_recovered: false };
+        let mut subject =
+            Subject { regions: None, rvm: None, partition, options: scenario.options, is_recovered: false };
         if scenario.is_mapped {
             subject.parts()?;
         } else {
@@ -343,7 +352,8 @@ impl Subject {
 
     fn open(sim: Sim, scenario: &Scenario) -> Result<Subject, BoxError> {
         let partition = divided(sim, scenario)?;
-        let mut subject = Subject { regions: None, rvm: None, partition, options: scenario.options, is_recovered: true };
+        let mut subject =
+            Subject { regions: None, rvm: None, partition, options: scenario.options, is_recovered: true };
         subject.rvm()?;
         Ok(subject)
     }
@@ -363,7 +373,8 @@ impl Subject {
         self.rvm()?;
         let rvm = self.rvm.as_ref().expect("just opened");
         if self.regions.is_none() {
-            self.regions = Some([rvm.map(SEGMENTS[0], 0..SEGMENT_LEN)?, rvm.map(SEGMENTS[1], 0..SEGMENT_LEN)?]);
+            self.regions =
+                Some([rvm.map(SEGMENTS[0], 0..SEGMENT_LEN)?, rvm.map(SEGMENTS[1], 0..SEGMENT_LEN)?]);
         }
         Ok((rvm, self.regions.as_mut().expect("just mapped")))
     }

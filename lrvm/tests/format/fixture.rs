@@ -36,7 +36,8 @@ fn make() {
     rvm.flush().unwrap();
     let bytes = fs::read(&log).unwrap();
     let mut text = format!("{}\n", bytes.len());
-    for (line, bytes) in bytes.chunks(16).enumerate().filter(|(_, bytes)| bytes.iter().any(|&byte| byte != 0)) {
+    for (line, bytes) in bytes.chunks(16).enumerate().filter(|(_, bytes)| bytes.iter().any(|&byte| byte != 0))
+    {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(text, "{} {hex}", line * 16).unwrap();
     }

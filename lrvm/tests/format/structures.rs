@@ -116,6 +116,9 @@ fn what_differs_is_noticed() {
     ] {
         assert_eq!(DOCUMENT.matches(from).count(), 1, "{from:?} stands in the document once");
         let differences = differences(&told(&DOCUMENT.replace(from, to)), &code());
-        assert!(differences.iter().any(|difference| difference.contains(about)), "{from:?}: {differences:#?}");
+        assert!(
+            differences.iter().any(|difference| difference.contains(about)),
+            "{from:?}: {differences:#?}"
+        );
     }
 }

@@ -60,11 +60,7 @@ fn creation() {
 #[test]
 fn the_machine_sees_the_same() {
     let is_wanted = ["lrvm-without-flush", "lrvm-incremental"];
-    each(
-        |scenario| is_wanted.contains(&scenario.name),
-        80,
-        |campaign| campaign.recorder(Recorder::Machine),
-    );
+    each(|scenario| is_wanted.contains(&scenario.name), 80, |campaign| campaign.recorder(Recorder::Machine));
 }
 
 /// Real processes on real files, killed at their writes and syncs, and at any time.
