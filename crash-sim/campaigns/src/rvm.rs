@@ -296,7 +296,7 @@ fn wrap(truncation: Truncation) -> Scenario {
 /// Every round of the ring has its records where the one before had them.
 fn rounds_of_equal_records() -> Scenario {
     let one = |value: u8| vec![flush(&[(0, 8 * u64::from(value % 3), 376, value)])];
-    let is_truncated = |value: u8| value % 4 == 0;
+    let is_truncated = |value: u8| value.is_multiple_of(4);
     let operations = (1..18).map(|value| {
         let mut steps = one(value);
         steps.extend(is_truncated(value).then_some(Step::Truncate(Truncation::Epoch)));
