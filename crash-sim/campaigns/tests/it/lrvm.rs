@@ -31,7 +31,7 @@ fn each(
 
 #[test]
 fn what_was_acknowledged_is_there_after_any_crash() {
-    each(|scenario| scenario.operation_count() > 0, 1500, |campaign| campaign);
+    each(|scenario| scenario.operation_count() > 0, 1000, |campaign| campaign);
 }
 
 #[test]
