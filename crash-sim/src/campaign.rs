@@ -92,6 +92,8 @@ pub(crate) struct Budget {
     pub(crate) images: usize,
     /// Crashes within one run of the program under test; it must end before so many events.
     pub(crate) events: usize,
+    /// Crashes of one case.
+    pub(crate) crashes: usize,
     /// Recovered images from which the operations go on, with crashes.
     pub(crate) resumed: usize,
     pub(crate) seed: u64,
@@ -106,6 +108,7 @@ impl Default for Budget {
             samples: 1 << 12,
             images: usize::MAX,
             events: 1 << 22,
+            crashes: usize::MAX,
             resumed: 0,
             seed: 1,
             time: Duration::MAX,
@@ -320,6 +323,18 @@ impl<T> Campaign<T> {
     /// is [`images_max`](Campaign::images_max).
     pub fn time_max(mut self, time: Duration) -> Self {
         self.budget.time = time;
+        self
+    }
+
+    /// Ends at cases of so many crashes, one behind the other: the recovery from the last is checked and not crashed. For what
+    /// counts its openings, and so leaves another image after each: new ones would appear for ever. A report calls
+    /// [complete](Report::is_complete) what is so up to there.
+    ///
+    /// # Panics
+    /// If it is none at all.
+    pub fn crashes_max(mut self, count: usize) -> Self {
+        assert!(count > 0, "a case has a crash at least");
+        self.budget.crashes = count;
         self
     }
 

@@ -346,6 +346,9 @@ impl<'c, T> Explorer<'c, T> {
             self.fail(job, node, oracle, message);
             return;
         }
+        if job.depth + 1 >= self.budget.crashes {
+            return;
+        }
         let trace = mem::take(&mut self.trace);
         if job.carried.is_some() || trace.events().iter().any(Event::is_change) {
             let (mut start, mut pending) = self.start_behind(job);

@@ -40,6 +40,15 @@ pub trait Device: Send + Sync {
     /// The system's; what was written before is then in doubt for ever, whatever a later sync says.
     fn sync(&self) -> io::Result<()>;
 
+    /// Makes durable also what an earlier owner wrote and did not come to sync, as it was killed: before anything is built
+    /// upon it. By default a sync, which on a file does that.
+    ///
+    /// # Errors
+    /// As [`sync`](Device::sync).
+    fn settle(&self) -> io::Result<()> {
+        self.sync()
+    }
+
     /// The file, if it is one that can be mapped.
     fn file(&self) -> Option<&File> {
         None

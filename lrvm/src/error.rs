@@ -86,13 +86,11 @@ pub enum Error {
     /// The transaction was given a region of another log.
     #[error("the region belongs to another log than the transaction")]
     OtherLog,
-    /// The transaction has not enlisted so many regions.
-    #[error("region number {index} of a transaction that has {count}")]
+    /// The region was enlisted in another transaction than the one that it is used in.
+    #[error("transaction {transaction} has not enlisted this region")]
     NotEnlisted {
-        /// Index of the region.
-        index: usize,
-        /// Regions that the transaction has.
-        count: usize,
+        /// Number of the transaction in which it was used.
+        transaction: u64,
     },
     /// A transaction without restore was to be aborted.
     #[error("transaction {transaction} began without restore: it cannot be aborted")]

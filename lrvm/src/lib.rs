@@ -64,6 +64,18 @@
 #[cfg(target_endian = "big")]
 compile_error!("the format of a log is little-endian, and so must the processor be");
 
+/// Whether a deliberate mistake is in force. Never, but in a build with `--cfg vista_planted`: see `plant.rs`.
+#[cfg(not(vista_planted))]
+macro_rules! planted {
+    ($plant:ident) => {
+        false
+    };
+}
+
+#[cfg(vista_planted)]
+#[doc(hidden)]
+#[macro_use]
+pub mod plant; // mistakes for crash testers to catch
 mod rvm; // an open log: commits, flushes, maps
 mod transaction; // ranges that change together
 mod region; // pages of a segment in memory
@@ -87,6 +99,10 @@ pub use region::{MapMode, Region};
 pub use rvm::Rvm;
 pub use statistics::{Query, Recovery, RegionQuery, Statistics};
 pub use transaction::{Begin, End, Enlisted, Transaction};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// The crate below: regions, and the seam that they share with crash testers.
 pub use rio;

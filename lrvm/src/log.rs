@@ -4,6 +4,7 @@
 //! head to tail is needed; the rest of the ring is free, whatever it holds. Start at [`Log`] and [`scan`](Log::scan).
 
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,8 +26,13 @@ pub(crate) struct Log {
     name: Arc<str>,
     ring_len: u64,
     id: u64,
+    /// What records of the present incarnation carry.
+    record_id: AtomicU64,
     /// The block in force, as it stands on the device.
     status: Mutex<Status>,
+    /// Whether a sync has failed. The system tells one caller of a failure, which may be another than the one whose bytes
+    /// were lost: so they sync one after the other, and after the first failure not at all.
+    has_failed: Mutex<bool>,
 }
 
 /// What a status block says that changes.
@@ -128,7 +134,15 @@ impl Log {
             [Err(error), Err(_)] => return Err(error),
         };
         let id = u64::from_le_bytes(status.id[..8].try_into().expect("eight bytes"));
-        let log = Log { device, name, ring_len: status.ring_len, id, status: Mutex::new(status) };
+        let log = Log {
+            device,
+            name,
+            ring_len: status.ring_len,
+            id,
+            record_id: AtomicU64::new(id ^ status.incarnation),
+            status: Mutex::new(status),
+            has_failed: Mutex::new(false),
+        };
         Ok((log, copies))
     }
 
@@ -146,7 +160,14 @@ impl Log {
 
     /// What a record of the present incarnation carries.
     pub(crate) fn record_id(&self) -> u64 {
-        self.id ^ self.status().incarnation
+        self.record_id.load(Ordering::Relaxed)
+    }
+
+    /// Writes the status block in force once more, where it stands: it may be in a cache alone.
+    pub(crate) fn write_status_again(&self) -> Result<()> {
+        let status = self.status();
+        let offset = STATUS_OFFSETS[((status.generation - 1) % 2) as usize];
+        self.write_device(offset, &[IoSlice::new(bytemuck::bytes_of(&status))])
     }
 
     /// Writes the status block, changed by `change`, in place of its older copy. Durable on return, and the copy that was
@@ -158,9 +179,13 @@ impl Log {
         status.generation += 1;
         status.written_nanos = unix_nanos();
         status.crc = status_crc(&status);
-        let offset = STATUS_OFFSETS[((status.generation - 1) % 2) as usize];
+        let turn = if planted!(StatusOverItself) { 0 } else { status.generation - 1 };
+        let offset = STATUS_OFFSETS[(turn % 2) as usize];
         self.write_device(offset, &[IoSlice::new(bytemuck::bytes_of(&status))])?;
-        self.sync()?; // Orders: this copy is whole before the other is touched, and before freed space is used.
+        if !planted!(StatusNotSynced) {
+            self.sync()?; // Orders: this copy is whole before the other is touched, and before freed space is used.
+        }
+        self.record_id.store(self.id ^ status.incarnation, Ordering::Relaxed);
         *held = status;
         Ok(())
     }
@@ -177,6 +202,9 @@ impl Log {
         entry.crc = entry_crc(&entry);
         let offset = SEGMENTS_OFFSET + u64::from(number) * size_of::<SegmentEntry>() as u64;
         self.write_device(offset, &[IoSlice::new(bytemuck::bytes_of(&entry))])?;
+        if planted!(EntryNotSynced) {
+            return Ok(());
+        }
         self.sync() // Orders: the table knows the number before a record has it.
     }
 
@@ -232,6 +260,7 @@ impl Log {
             return self.write_device(self.offset_of(position), parts);
         }
         // The part that goes to the ring's start is cut off the one that reaches over its end.
+        let room = if planted!(WrapSplitsWrong) { room - 8 } else { room };
         let (mut first, mut second, mut left) = (Vec::new(), Vec::new(), room);
         for part in parts {
             let (before, after) = part.split_at(left.min(part.len()));
@@ -247,7 +276,18 @@ impl Log {
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
-        self.device.sync().map_err(|source| Error::system(&self.name, "sync", source))
+        let mut has_failed = self.has_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let synced = if *has_failed {
+            Err(io::Error::other("a sync has failed before"))
+        } else {
+            self.device.sync().inspect_err(|_| *has_failed = true)
+        };
+        synced.map_err(|source| Error::system(&self.name, "sync", source))
+    }
+
+    /// Makes durable all that is there, whoever wrote it.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.device.settle().map_err(|source| Error::system(&self.name, "sync", source))
     }
 
     fn write_device(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<()> {
@@ -302,7 +342,7 @@ impl Log {
                 Ok(header) => header,
                 Err(fault) => break Some(fault),
             };
-            if header.batch != batch || header.position + header.len > limit {
+            if header.batch != batch && !planted!(PlaceNotChecked) || header.position + header.len > limit {
                 break Some(Fault {
                     position,
                     what: "batch of a record",
@@ -317,19 +357,26 @@ impl Log {
             records += 1;
             last = record.header.transaction.max(last);
             position += header.len;
-            if header.flags & LAST_OF_BATCH != 0 {
+            if header.flags & LAST_OF_BATCH != 0 || planted!(PartOfBatchKept) {
                 scan.tail = position;
                 scan.doubtful = batch.max(status.tail);
                 scan.record_count += records;
                 scan.last_transaction = last;
-                (batch, records) = (position, 0);
+                let is_end = header.flags & LAST_OF_BATCH != 0 || !planted!(PartOfBatchKept);
+                (batch, records) = (if is_end { position } else { batch }, 0);
             }
             if position == limit {
-                break None;
+                let found = scan.tail;
+                break (found != limit).then(|| Fault {
+                    position: batch,
+                    what: "end of a batch",
+                    found,
+                    expected: limit.to_string(),
+                });
             }
         };
         scan.torn_len = position - scan.tail;
-        let Some(fault) = fault else { return Ok(scan) };
+        let Some(fault) = fault else { return Ok(scan) }; // The ring is full of it.
         if scan.tail < status.tail || self.goes_on(&mut window, position, limit, id)? {
             scan.damage = Some(fault);
         }
@@ -449,7 +496,7 @@ fn read_status(device: &dyn Device, name: &Arc<str>, offset: u64) -> Result<Stat
     );
     let crc = status_crc(&status);
     demand!(
-        status.crc == crc,
+        status.crc == crc || planted!(StatusCheckSkipped),
         crc,
         status.crc.into(),
         "checksum of a status block",
@@ -480,6 +527,14 @@ fn read_status(device: &dyn Device, name: &Arc<str>, offset: u64) -> Result<Stat
     ];
     let largest = counts.into_iter().max().unwrap_or(0);
     demand!(largest <= COUNT_MAX, generation, largest, "counts of a status block", COUNT_MAX);
+    let place = status.generation.checked_sub(1).map(|turn| STATUS_OFFSETS[(turn % 2) as usize]);
+    demand!(
+        place == Some(offset) || planted!(StatusOverItself),
+        generation,
+        status.generation,
+        "generation of a status block",
+        if offset == STATUS_OFFSETS[0] { "an odd one" } else { "an even one, not 0" }
+    );
     demand!(
         status.next_transaction != 0,
         next_transaction,

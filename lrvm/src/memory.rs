@@ -50,8 +50,8 @@ impl Memory {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         let mut options = MmapOptions::new();
         options.offset(offset).len(len);
-        // SAFETY: the file is locked by us, so that whoever heeds locks does not change it; that nobody cuts it is what
-        // the one who asks for a private mapping promises, see `MapMode::Private`.
+        // SAFETY: nobody else changes or cuts the file: that is the first promise of whoever calls `Rvm::map_private`, which
+        // alone leads here. What truncation writes to it is what the mapping shows already, or has a copy of.
         let mut mapping = unsafe { options.map_copy(file) }?;
         let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping has an address");
         Ok(Memory { base, len, owner: Owner::Mapping { _mapping: mapping } })

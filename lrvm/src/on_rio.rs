@@ -5,7 +5,7 @@
 #![allow(unsafe_code)] // It copies to and from the views of a medium.
 
 use std::io::{self, IoSlice};
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +14,7 @@ use std::{fs, ptr};
 use rio::{HEADER_LEN, Medium, RegionOptions};
 
 use crate::device::{Device, Devices};
+use crate::layout::PAGE_LEN;
 
 /// Part of a medium as a device. A write is flushed as the medium's domain asks; a sync is its fence.
 pub struct MediumDevice<M: Medium> {
@@ -22,30 +23,11 @@ pub struct MediumDevice<M: Medium> {
 
 /// Part of a medium, that at most one device stands for at a time.
 struct Part<M: Medium> {
-    medium: Arc<Closing<M>>,
+    medium: Arc<M>,
     range: Range<u64>,
     /// Who writes has the bytes alone.
     lock: RwLock<()>,
     is_open: AtomicBool,
-}
-
-/// A medium that is closed when nobody has it any more.
-struct Closing<M: Medium>(Option<M>);
-
-impl<M: Medium> Deref for Closing<M> {
-    type Target = M;
-
-    fn deref(&self) -> &M {
-        self.0.as_ref().expect("a medium until it is dropped")
-    }
-}
-
-impl<M: Medium> Drop for Closing<M> {
-    fn drop(&mut self) {
-        if let Some(medium) = self.0.take() {
-            let _ = medium.close(); // It stays marked as open then, which is always safe.
-        }
-    }
 }
 
 impl<M: Medium> MediumDevice<M> {
@@ -59,7 +41,7 @@ impl<M: Medium> MediumDevice<M> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let part = Part {
-            medium: Arc::new(Closing(Some(medium))),
+            medium: Arc::new(medium),
             range: HEADER_LEN..len,
             lock: RwLock::new(()),
             is_open: AtomicBool::new(true),
@@ -115,6 +97,13 @@ impl<M: Medium> Device for MediumDevice<M> {
         self.part.medium.fence(); // Orders: what was written and flushed before is durable.
         Ok(())
     }
+
+    fn settle(&self) -> io::Result<()> {
+        // A process may have been killed between its stores and their flush: they are there, and not durable.
+        let Range { start, end } = self.part.range;
+        self.part.medium.flush(start, end - start);
+        self.sync()
+    }
 }
 
 impl<M: Medium> Drop for MediumDevice<M> {
@@ -165,11 +154,14 @@ impl Regions {
         region.close().map_err(io::Error::other)
     }
 
-    /// Makes a segment of `len` bytes, all zero.
+    /// Makes a segment of `len` bytes, whole pages, all zero.
     ///
     /// # Errors
-    /// rio's, as the cause of an [`io::Error`].
+    /// [`Error::Unaligned`](crate::Error::Unaligned), or rio's, as the cause of an [`io::Error`].
     pub fn create_segment(&self, path: impl AsRef<Path>, len: u64) -> io::Result<()> {
+        if len == 0 || !len.is_multiple_of(PAGE_LEN) || len > i64::MAX as u64 / 2 {
+            return Err(io::Error::other(crate::Error::Unaligned { offset: 0, len }));
+        }
         let region = self.options.clone().size(HEADER_LEN + len).create(path).map_err(io::Error::other)?;
         region.close().map_err(io::Error::other)
     }
@@ -221,7 +213,7 @@ impl<M: Medium> MediumDevice<M> {
     pub fn into_medium(self) -> Option<M> {
         let medium = self.part.medium.clone();
         drop(self);
-        Arc::into_inner(medium).and_then(|mut medium| medium.0.take())
+        Arc::into_inner(medium)
     }
 }
 
@@ -253,7 +245,7 @@ impl<M: Medium> Partition<M> {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] if it is too short; [`io::ErrorKind::AlreadyExists`] if two have the same name.
     pub fn new<'n>(medium: M, parts: impl IntoIterator<Item = (&'n str, u64)>) -> io::Result<Partition<M>> {
-        let medium = Arc::new(Closing(Some(medium)));
+        let medium = Arc::new(medium);
         let mut start = HEADER_LEN;
         let mut divided: Vec<(String, Arc<Part<M>>)> = Vec::new();
         for (name, len) in parts {

@@ -149,7 +149,8 @@ impl Options {
         let name: Arc<str> = path.display().to_string().into();
         let system = |source| open_error(&name, source);
         let device = FileDevice::open(path).map_err(system)?;
-        let devices = FileSystem::beside(path).map_err(system)?;
+        // Where it really lies, whatever leads there: names are kept relative to that.
+        let devices = path.canonicalize().and_then(|path| FileSystem::beside(&path)).map_err(system)?;
         self.open_on(Box::new(device), Box::new(devices), &name)
     }
 

@@ -19,6 +19,11 @@ pub(crate) type Target = (Arc<dyn Device>, Arc<str>);
 
 /// Brings all that is durable into the segments and empties the log.
 pub(crate) fn recover(log: &Log, devices: &dyn Devices, options: &Options) -> Result<Recovery> {
+    // Orders: whoever had the log before may have been killed before a sync. The records that get to the segments, and the
+    // status block that is in force, are durable before anything is built upon them.
+    if !planted!(NotSettled) {
+        log.settle()?;
+    }
     let mut recovery = Recovery { was_clean: log.status().clean == 1, ..Recovery::default() };
     let (mut tail, mut last_transaction) = (log.status().tail, 0);
     if !recovery.was_clean {
@@ -30,9 +35,14 @@ pub(crate) fn recover(log: &Log, devices: &dyn Devices, options: &Options) -> Re
             recovery.salvaged_before = Some(log.offset_of(fault.position));
         }
         log.write_again(Extent { head: scan.doubtful, tail: scan.tail }, options.read_len as usize)?;
+        log.write_status_again()?;
         // Orders: whoever crashed may have written without a sync. What gets to the segments is durable in the log before.
         log.sync()?;
-        let extent = Extent { head: log.status().head, tail: scan.tail };
+        let end = if planted!(TailNotScanned) { log.status().tail } else { scan.tail };
+        let extent = Extent { head: log.status().head, tail: end };
+        if planted!(RecoveryEmptiesFirst) {
+            log.write_status(|status| (status.head, status.tail) = (scan.tail, scan.tail))?;
+        }
         let mut opened = HashMap::new();
         recovery.applied_bytes = apply(log, extent, options.read_len as usize, |number| {
             if let Some(target) = opened.get(&number) {
@@ -55,7 +65,7 @@ pub(crate) fn recover(log: &Log, devices: &dyn Devices, options: &Options) -> Re
         log.write_status(|status| {
             (status.head, status.tail) = (tail, tail);
             status.clean = 0;
-            status.incarnation += step;
+            status.incarnation += if planted!(IncarnationNotBumped) { 0 } else { step };
             status.next_transaction = status.next_transaction.max(last_transaction + 1);
         })?;
     }
@@ -74,6 +84,13 @@ pub(crate) fn apply(
     let mut newest: BTreeMap<u32, Newest> = BTreeMap::new();
     log.walk_back(extent, read_len, |record| {
         for range in record.ranges_back() {
+            if planted!(OldestWins) {
+                let newest = newest.entry(range.segment).or_default();
+                let newer = std::mem::take(newest);
+                newest.add(range.offset, range.new);
+                newer.runs().iter().for_each(|(offset, parts)| newest.add(*offset, &parts.concat()));
+                continue;
+            }
             newest.entry(range.segment).or_default().add(range.offset, range.new);
         }
         Ok(())
@@ -97,7 +114,9 @@ pub(crate) fn apply(
     }
     for (device, name) in &targets {
         // Orders: the segments have it before the head of the log moves past it.
-        device.sync().map_err(|source| Error::system(name, "sync", source))?;
+        if !planted!(SegmentsNotSynced) {
+            device.sync().map_err(|source| Error::system(name, "sync", source))?;
+        }
     }
     Ok(written)
 }

@@ -7,6 +7,7 @@
 
 use std::mem;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::AnyBitPattern;
@@ -24,12 +25,6 @@ pub enum MapMode {
     /// They are read.
     #[default]
     Copy,
-    /// They are mapped privately, and copied page by page when they are first stored to (RVM's `map_private`): for large
-    /// segments of which little is changed. Where the device is no file they are read.
-    ///
-    /// The segment's file must not be cut or changed by anyone else as long as it is mapped: a page behind its end
-    /// kills the process.
-    Private,
     /// They are not read: the memory is zero, and the caller declares and fills what there shall be (RVM's `no_copy`).
     Zeroed,
 }
@@ -69,6 +64,10 @@ pub(crate) struct Shared {
     /// Where the region begins in its segment.
     pub(crate) start: u64,
     memory: Memory,
+    /// Whether the memory has all that the segment has.
+    pub(crate) is_whole: bool,
+    /// The transaction that has the region; 0 for none.
+    pub(crate) transaction: AtomicU64,
     pages: Mutex<Pages>,
 }
 
@@ -76,8 +75,6 @@ pub(crate) struct Shared {
 pub(crate) struct Pages {
     /// Page by page.
     pub(crate) table: Vec<Page>,
-    /// The transaction that has declared ranges; 0 for none.
-    pub(crate) transaction: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,9 +88,20 @@ pub(crate) struct Page {
 }
 
 impl Shared {
-    pub(crate) fn new(segment: u32, device: Arc<dyn Device>, start: u64, memory: Memory) -> Shared {
-        let table = vec![Page::default(); memory.len() / PAGE_LEN as usize];
-        Shared { segment, device, start, memory, pages: Mutex::new(Pages { table, transaction: 0 }) }
+    /// `None` if there is no memory for the page vector.
+    pub(crate) fn new(
+        segment: u32,
+        device: Arc<dyn Device>,
+        start: u64,
+        memory: Memory,
+        is_whole: bool,
+    ) -> Option<Shared> {
+        let mut table = Vec::new();
+        let page_count = memory.len() / PAGE_LEN as usize;
+        table.try_reserve_exact(page_count).ok()?;
+        table.resize(page_count, Page::default());
+        let (transaction, pages) = (AtomicU64::new(0), Mutex::new(Pages { table }));
+        Some(Shared { segment, device, start, memory, is_whole, transaction, pages })
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -106,7 +114,7 @@ impl Shared {
 
     /// Copies a page, if no transaction has a range in it.
     pub(crate) fn copy_page(&self, pages: &MutexGuard<'_, Pages>, page: usize, to: &mut Vec<u8>) -> bool {
-        if pages.table[page].uncommitted != 0 {
+        if pages.table[page].uncommitted != 0 && !planted!(PageWithUncommitted) {
             return false;
         }
         let start = page * PAGE_LEN as usize;
@@ -202,6 +210,7 @@ impl Region {
             return Err(Error::Spoiled { transaction: self.open.spoiled });
         }
         self.open.transaction = transaction;
+        self.shared.transaction.store(transaction, Ordering::Relaxed);
         self.open.restores = restores;
         Ok(())
     }
@@ -209,21 +218,24 @@ impl Region {
     /// Lends a range, after its pages were counted and its old bytes kept.
     pub(crate) fn lend(&mut self, offset: u64, len: u64) -> Result<&mut [u8]> {
         let range = self.range(offset, len)?;
-        {
-            let mut pages = self.shared.pages();
-            pages.transaction = self.open.transaction;
-            for page in &mut pages.table[pages_of(&range)] {
-                page.uncommitted += 1;
-            }
-        }
         let place = range.start as usize..range.end as usize;
-        if self.open.restores {
-            // SAFETY: (1) Checked above. (2) The region is borrowed alone.
-            self.open.old.extend_from_slice(unsafe { self.shared.memory.bytes(place.clone()) });
+        // What has just been declared need not be again, and nothing need not be at all.
+        let covers = |last: &Range<u64>| last.start <= range.start && range.end <= last.end;
+        if len != 0 && !self.open.ranges.last().is_some_and(covers) {
+            {
+                let mut pages = self.shared.pages();
+                for page in &mut pages.table[pages_of(&range)] {
+                    page.uncommitted += 1;
+                }
+            }
+            if self.open.restores {
+                // SAFETY: (1) Checked above. (2) The region is borrowed alone.
+                self.open.old.extend_from_slice(unsafe { self.shared.memory.bytes(place.clone()) });
+            }
+            self.open.ranges.push(range);
         }
-        self.open.ranges.push(range);
-        // SAFETY: (1) Checked above. (2) The region is borrowed alone as long as the bytes are; the pages were counted
-        // under the lock of the table, and whoever truncates reads none that is.
+        // SAFETY: (1) Checked above. (2) The region is borrowed alone as long as the bytes are; their pages, if any, were
+        // counted under the lock of the table, and whoever truncates reads none that is.
         Ok(unsafe { self.shared.memory.bytes_mut(place) })
     }
 
@@ -234,19 +246,29 @@ impl Region {
             if !self.open.ranges.is_empty() {
                 self.open.spoiled = transaction; // The pages stay counted: nobody writes them to the segment.
             }
+            self.shared.transaction.store(0, Ordering::Relaxed);
             return;
         }
         let mut end = self.open.old.len();
-        for range in self.open.ranges.iter().rev() {
+        let restore = |range: &Range<u64>, start: usize| {
             let place = range.start as usize..range.end as usize;
-            let start = end - place.len();
+            let old = &self.open.old[start..start + place.len()];
             // SAFETY: (1) Checked when it was declared. (2) The region is borrowed alone, and the pages are counted.
-            let bytes = unsafe { self.shared.memory.bytes_mut(place) };
-            bytes.copy_from_slice(&self.open.old[start..end]);
-            end = start;
+            unsafe { self.shared.memory.bytes_mut(place) }.copy_from_slice(old);
+        };
+        for range in self.open.ranges.iter().rev() {
+            end -= (range.end - range.start) as usize;
+            restore(range, end);
         }
+        if planted!(NewestImageRestored) {
+            let mut start = 0;
+            for range in &self.open.ranges {
+                restore(range, start);
+                start += (range.end - range.start) as usize;
+            }
+        }
+        self.shared.transaction.store(0, Ordering::Relaxed);
         let mut pages = self.shared.pages();
-        pages.transaction = 0;
         for range in &self.open.ranges {
             for page in &mut pages.table[pages_of(range)] {
                 page.uncommitted -= 1;

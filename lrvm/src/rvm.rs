@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     /// The segments that have been opened, by number in the log's table.
     pub(crate) segments: Mutex<Vec<Segment>>,
     next_transaction: AtomicU64,
+    /// Flushes before it was opened.
+    flushes_before: u64,
     /// Whether the state has a poison; it is set after that.
     is_poisoned: AtomicBool,
     /// A flush has gone beyond the threshold, and nobody has looked after that yet.
@@ -90,6 +92,10 @@ pub(crate) struct State {
     pub(crate) dirty: VecDeque<Dirty>,
     /// The regions that are mapped.
     pub(crate) regions: Vec<Arc<Shared>>,
+    /// Places in segments that are being mapped.
+    reserved: Vec<(u32, Range<u64>)>,
+    /// Length of the regions that are mapped no more, and may have pages that differ from their segments.
+    pub(crate) unmapped_len: u64,
     pub(crate) statistics: Statistics,
     poison: Option<Arc<str>>,
     pub(crate) is_stopping: bool,
@@ -152,6 +158,8 @@ impl Rvm {
             is_flushing: false,
             dirty: VecDeque::new(),
             regions: Vec::new(),
+            reserved: Vec::new(),
+            unmapped_len: 0,
             statistics: Statistics::default(),
             poison: None,
             is_stopping: false,
@@ -167,6 +175,7 @@ impl Rvm {
             truncating: Mutex::new(()),
             segments: Mutex::new(Vec::new()),
             next_transaction: AtomicU64::new(status.next_transaction),
+            flushes_before: status.flush_count,
             is_poisoned: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
@@ -203,7 +212,26 @@ impl Rvm {
     /// # Errors
     /// As [`map`](Rvm::map).
     pub fn map_with(&self, segment: impl AsRef<Path>, bytes: Range<u64>, mode: MapMode) -> Result<Region> {
-        Inner::map(&self.inner, segment.as_ref(), bytes, mode)
+        let source = match mode {
+            MapMode::Copy => Source::Read,
+            MapMode::Zeroed => Source::Nothing,
+        };
+        Inner::map(&self.inner, segment.as_ref(), bytes, source)
+    }
+
+    /// The same without a copy: pages of the segment's file are mapped privately, and copied one by one when they are first
+    /// stored to (RVM's `map_private`). For large segments of which little is changed. Where the device is no file it is
+    /// read as by [`map`](Rvm::map).
+    ///
+    /// # Safety
+    /// 1. Nobody but this log changes the file or cuts it as long as the region is mapped.
+    /// 2. [`Device::file`] is a file whose first byte is the device's.
+    ///
+    /// # Errors
+    /// As [`map`](Rvm::map).
+    #[allow(unsafe_code)] // It passes the promise on.
+    pub unsafe fn map_private(&self, segment: impl AsRef<Path>, bytes: Range<u64>) -> Result<Region> {
+        Inner::map(&self.inner, segment.as_ref(), bytes, Source::File)
     }
 
     /// Begins a transaction. It has no region yet: see [`Transaction::enlist`].
@@ -294,7 +322,7 @@ impl Rvm {
         self.inner.lock().is_stopping = true;
         self.inner.wanted.notify_all();
         if let Some(background) = self.background.take() {
-            let _ = background.join(); // Without it commits truncate themselves.
+            let _ = background.join(); // If it has panicked, that has put the log out of use.
         }
     }
 }
@@ -363,9 +391,11 @@ impl Inner {
 
     pub(crate) fn write_status(&self, change: impl FnOnce(&mut crate::layout::Status)) -> Result<()> {
         let next_transaction = self.next_transaction.load(Ordering::Relaxed);
+        let flushes = self.flushes_before + self.lock().statistics.flushes;
         self.vital(|| {
             self.log.write_status(|status| {
                 status.next_transaction = next_transaction;
+                status.flush_count = flushes;
                 change(status);
             })
         })
@@ -399,10 +429,11 @@ impl Inner {
             state = self.lock();
         }
         let number = state.last + 1;
-        let position = state.extent.tail;
+        let behind = if planted!(PositionTooNew) { state.queue_len + len } else { 0 };
+        let position = state.extent.tail + behind;
         for region in regions.clone() {
             let mut pages = region.shared.pages();
-            pages.transaction = 0;
+            region.shared.transaction.store(0, Ordering::Relaxed);
             for range in &region.open.ranges {
                 for page in pages_of(range) {
                     let entry = &mut pages.table[page];
@@ -462,6 +493,9 @@ impl Inner {
             }
             if state.is_flushing {
                 state = self.flushed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                if planted!(FollowerReleasedEarly) {
+                    return Ok(());
+                }
                 continue;
             }
             state.is_flushing = true;
@@ -473,7 +507,12 @@ impl Inner {
             state.latest.clear();
             let extent = state.extent;
             drop(state);
-            self.vital(|| self.write_batch(&mut batch, len, extent))?;
+            let mut write = || self.write_batch(&mut batch, len, extent);
+            if planted!(FailureNotKept) {
+                write().inspect_err(|_| self.lock().is_flushing = false)?;
+            } else {
+                self.vital(write)?;
+            }
             state = self.lock();
             state.is_flushing = false;
             state.durable = last;
@@ -499,7 +538,6 @@ impl Inner {
                 drop(state);
                 self.write_status(|status| {
                     status.tail = status.tail.max(tail);
-                    status.flush_count += self.options.status_interval;
                 })?;
                 state = self.lock();
             }
@@ -517,7 +555,9 @@ impl Inner {
         let (log, mut position, end) = (self.log.record_id(), tail, tail + len);
         for record in batch.iter_mut().filter_map(|queued| queued.record.as_mut()) {
             let next = position + record.len();
-            record.place(Place { log, position, batch: tail, is_last: next == end });
+            let is_last = next == end || planted!(EveryRecordIsLast);
+            let batch = if planted!(EveryRecordIsLast) { position } else { tail };
+            record.place(Place { log, position, batch, is_last });
             position = next;
         }
         debug_assert_eq!(position, end, "the queue has the length that it says");
@@ -530,40 +570,56 @@ impl Inner {
                 self.log.write(tail, &parts)?;
             }
         }
+        if planted!(LogNotSynced) {
+            return Ok(());
+        }
         self.log.sync() // Orders: the batch is durable before anyone is told so.
     }
 
-    fn map(this: &Arc<Inner>, name: &Path, bytes: Range<u64>, mode: MapMode) -> Result<Region> {
+    fn map(this: &Arc<Inner>, name: &Path, bytes: Range<u64>, source: Source) -> Result<Region> {
         let len = bytes.end.saturating_sub(bytes.start);
         if len == 0 || !bytes.start.is_multiple_of(PAGE_LEN) || !len.is_multiple_of(PAGE_LEN) {
             return Err(Error::Unaligned { offset: bytes.start, len });
         }
-        loop {
+        let (number, device, name) = loop {
             // What an earlier region left has to be durable before it can get to the segment.
             this.flush()?;
             let truncating = this.truncating.lock().unwrap_or_else(PoisonError::into_inner);
-            let (number, device, name) = this.segment(name)?;
-            if bytes.end > device.len() {
-                let (offset, segment_len) = (bytes.start, device.len());
-                return Err(Error::OutsideSegment { segment: name.into(), offset, len, segment_len });
-            }
+            let (number, device, name) = this.segment(name, &bytes)?;
             this.refuse_overlap(number, &name, &bytes)?;
-            if this.is_left_dirty(number, &bytes) {
+            let is_left_dirty = this.is_left_dirty(number, &bytes);
+            if (is_left_dirty || this.lock().unmapped_len > UNMAPPED_LEN_MAX)
+                && !planted!(UnmappedChangesForgotten)
+            {
                 this.epoch(&truncating)?;
                 if this.is_left_dirty(number, &bytes) {
                     continue; // By a region that another thread has unmapped just now.
                 }
             }
-            let memory = fill(&*device, bytes.start, len, mode, &name.into())?;
-            let region = Arc::new(Shared::new(number, device, bytes.start, memory));
-            this.lock().regions.push(region.clone());
-            return Ok(Region::new(region, this.clone()));
-        }
+            // From here on nobody else maps it, and nobody has to wait until it is read.
+            this.lock().reserved.push((number, bytes.clone()));
+            break (number, device, name);
+        };
+        let _reserved = Reserved { inner: this, place: (number, bytes.clone()) };
+        let mapped = fill(&*device, bytes.start, len, source, &name.as_str().into()).and_then(|memory| {
+            let is_whole = source != Source::Nothing;
+            Shared::new(number, device, bytes.start, memory, is_whole).ok_or(Error::NoMemory { len })
+        });
+        let region = Arc::new(mapped?);
+        this.lock().regions.push(region.clone());
+        Ok(Region::new(region, this.clone()))
     }
 
-    /// The segment of this name, opened and in the log's table.
-    fn segment(&self, name: &Path) -> Result<(u32, Arc<dyn Device>, String)> {
+    /// The segment of this name, opened and in the log's table, if it has these bytes.
+    fn segment(&self, name: &Path, bytes: &Range<u64>) -> Result<(u32, Arc<dyn Device>, String)> {
         let shown: Arc<str> = name.display().to_string().into();
+        let has = |device: &dyn Device| {
+            let (offset, len, segment_len) = (bytes.start, bytes.end - bytes.start, device.len());
+            if bytes.end <= segment_len {
+                return Ok(());
+            }
+            Err(Error::OutsideSegment { segment: shown.clone(), offset, len, segment_len })
+        };
         let kept: PathBuf = self.devices.resolve(name).map_err(|source| open_error(&shown, source))?;
         let kept_name = kept.to_str().filter(|name| name.len() <= SEGMENT_NAME_LEN);
         let Some(kept_name) = kept_name else {
@@ -571,7 +627,9 @@ impl Inner {
         };
         let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = segments.iter().position(|segment| segment.name == kept_name) {
-            return Ok((number as u32, segments[number].device.clone(), kept_name.to_owned()));
+            let device = segments[number].device.clone();
+            has(&*device)?;
+            return Ok((number as u32, device, kept_name.to_owned()));
         }
         let number = segments.len() as u32;
         if number == SEGMENT_COUNT {
@@ -579,6 +637,7 @@ impl Inner {
         }
         let device: Arc<dyn Device> =
             self.devices.open(&kept).map_err(|source| open_error(&shown, source))?.into();
+        has(&*device)?;
         self.vital(|| self.log.write_segment(number, kept_name))?;
         segments.push(Segment { name: kept_name.to_owned(), device: device.clone() });
         Ok((number, device, kept_name.to_owned()))
@@ -586,17 +645,19 @@ impl Inner {
 
     fn refuse_overlap(&self, segment: u32, name: &str, bytes: &Range<u64>) -> Result<()> {
         let state = self.lock();
-        let other = state.regions.iter().find(|other| {
-            other.segment == segment && other.start < bytes.end && bytes.start < other.start + other.len()
-        });
+        let mapped =
+            state.regions.iter().map(|region| (region.segment, region.start..region.start + region.len()));
+        let mut taken = mapped.chain(state.reserved.iter().cloned());
+        let other = taken
+            .find(|(other, taken)| *other == segment && taken.start < bytes.end && bytes.start < taken.end);
         match other {
             None => Ok(()),
-            Some(other) => Err(Error::Overlap {
+            Some((_, other)) => Err(Error::Overlap {
                 segment: name.into(),
                 offset: bytes.start,
                 len: bytes.end - bytes.start,
                 other_offset: other.start,
-                other_len: other.len(),
+                other_len: other.end - other.start,
             }),
         }
     }
@@ -611,7 +672,12 @@ impl Inner {
 
     /// A region is mapped no more.
     pub(crate) fn unmap(&self, region: &Arc<Shared>) {
-        self.lock().regions.retain(|mapped| !Arc::ptr_eq(mapped, region));
+        let is_dirty = region.pages().table.iter().any(|page| page.is_queued);
+        let mut state = self.lock();
+        state.regions.retain(|mapped| !Arc::ptr_eq(mapped, region));
+        if is_dirty {
+            state.unmapped_len += region.len();
+        }
     }
 
     fn query(&self) -> Query {
@@ -619,7 +685,7 @@ impl Inner {
         let segments = segments.iter().map(|segment| segment.name.clone()).collect();
         let state = self.lock();
         let mut uncommitted: Vec<u64> =
-            state.regions.iter().map(|region| region.pages().transaction).collect();
+            state.regions.iter().map(|region| region.transaction.load(Ordering::Relaxed)).collect();
         uncommitted.retain(|&transaction| transaction != 0);
         uncommitted.sort_unstable();
         uncommitted.dedup();
@@ -642,21 +708,46 @@ impl Inner {
         if !self.options.background && self.is_over.swap(false, Ordering::Relaxed) {
             // What has committed stays committed: a failure has poisoned the log, and the next call says so.
             let _ = self.truncate_some();
+            self.is_over.store(false, Ordering::Relaxed); // What it flushed itself is no reason to begin again.
         }
     }
 }
 
+/// A place in a segment that is being mapped.
+struct Reserved<'a> {
+    inner: &'a Inner,
+    place: (u32, Range<u64>),
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.inner.lock().reserved.retain(|reserved| *reserved != self.place);
+    }
+}
+
+/// Where the bytes of a region come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Read,
+    /// The file itself, if it is one.
+    File,
+    Nothing,
+}
+
 /// Memory with the bytes of a segment in it.
-fn fill(device: &dyn Device, offset: u64, len: u64, mode: MapMode, name: &Arc<str>) -> Result<Memory> {
-    if let (MapMode::Private, Some(file)) = (mode, device.file()) {
+fn fill(device: &dyn Device, offset: u64, len: u64, source: Source, name: &Arc<str>) -> Result<Memory> {
+    if let (Source::File, Some(file)) = (source, device.file()) {
         return Memory::private(file, offset, len).map_err(|source| Error::system(name, "mmap", source));
     }
     let mut memory = Memory::zeroed(len).ok_or(Error::NoMemory { len })?;
-    if mode != MapMode::Zeroed {
+    if source != Source::Nothing {
         device.read_at(offset, memory.all_mut()).map_err(|source| Error::system(name, "read", source))?;
     }
     Ok(memory)
 }
+
+/// Memory of regions that are mapped no more which may wait for a truncation.
+const UNMAPPED_LEN_MAX: u64 = 64 << 20;
 
 impl State {
     /// Notes what the commit has overwritten, and takes out of the queue what nobody needs any more.
@@ -675,8 +766,8 @@ impl State {
                     };
                     let queued = &mut queue[place];
                     queued.live -= len;
-                    if queued.live == 0 && loser != number {
-                        let record = queued.record.take().expect("it had bytes that were in force");
+                    if (queued.live == 0 || planted!(ElidedInPart)) && loser != number {
+                        let Some(record) = queued.record.take() else { return };
                         *hole_count += 1;
                         *queue_len -= record.len();
                         statistics.inter_records_saved += 1;

@@ -70,9 +70,14 @@ pub struct Transaction<'r> {
     more: Vec<&'r mut Region>,
 }
 
-/// A region in a transaction, by its index there.
+/// A region in a transaction, and in no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enlisted(usize);
+pub struct Enlisted {
+    index: usize,
+    transaction: u64,
+    /// Address of the log, which tells it from others.
+    log: usize,
+}
 
 impl<'r> Transaction<'r> {
     pub(crate) fn new(inner: Arc<Inner>, number: u64, begin: Begin) -> Self {
@@ -93,12 +98,12 @@ impl<'r> Transaction<'r> {
             return Err(Error::OtherLog);
         }
         region.enlist(self.number, self.begin == Begin::Restore)?;
-        if self.first.is_none() {
-            self.first = Some(region);
-            return Ok(Enlisted(0));
+        let enlisted = Enlisted { index: self.count(), transaction: self.number, log: self.log_address() };
+        match self.first {
+            None => self.first = Some(region),
+            Some(_) => self.more.push(region),
         }
-        self.more.push(region);
-        Ok(Enlisted(self.more.len()))
+        Ok(enlisted)
     }
 
     /// Declares a range and lends it for writing: what it holds when the transaction commits is what will be durable.
@@ -132,11 +137,11 @@ impl<'r> Transaction<'r> {
     /// # Errors
     /// [`Error::NotEnlisted`].
     pub fn bytes(&self, region: Enlisted) -> Result<&[u8]> {
-        let found = match region.0 {
-            0 => self.first.as_deref(),
-            index => self.more.get(index - 1).map(|region| &**region),
-        };
-        found.map(Region::bytes).ok_or(Error::NotEnlisted { index: region.0, count: self.count() })
+        self.check(region)?;
+        self.regions()
+            .nth(region.index)
+            .map(Region::bytes)
+            .ok_or(Error::NotEnlisted { transaction: self.number })
     }
 
     /// Commits. What a crash in the middle leaves is all of it or nothing.
@@ -151,7 +156,7 @@ impl<'r> Transaction<'r> {
             region.open.clear();
         }
         self.forget_regions();
-        if end == End::Flush {
+        if end == End::Flush && !planted!(AcknowledgedBeforeWrite) {
             match number {
                 Some(number) => self.inner.flush_through(number)?,
                 None => self.inner.flush()?,
@@ -230,12 +235,24 @@ impl<'r> Transaction<'r> {
     }
 
     fn region_mut(&mut self, region: Enlisted) -> Result<&mut Region> {
-        let count = self.count();
-        let found = match region.0 {
+        self.check(region)?;
+        let transaction = self.number;
+        let found = match region.index {
             0 => self.first.as_deref_mut(),
             index => self.more.get_mut(index - 1).map(|region| &mut **region),
         };
-        found.ok_or(Error::NotEnlisted { index: region.0, count })
+        found.ok_or(Error::NotEnlisted { transaction })
+    }
+
+    fn check(&self, region: Enlisted) -> Result<()> {
+        if (region.transaction, region.log) == (self.number, self.log_address()) {
+            return Ok(());
+        }
+        Err(Error::NotEnlisted { transaction: self.number })
+    }
+
+    fn log_address(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
     }
 
     fn forget_regions(&mut self) {

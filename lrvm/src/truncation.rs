@@ -12,12 +12,13 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::layout::PAGE_LEN;
 use crate::options::{Truncation, Tuning};
+use crate::record::Fault;
 use crate::recovery::{Target, apply};
 use crate::region::Shared;
 use crate::rvm::{Dirty, Inner, State};
 
 /// Pages that are written before a sync.
-const PAGES_PER_STEP: usize = 64;
+const PAGES_PER_STEP: usize = 256;
 /// Entries of the page queue that are looked at with the state locked.
 const ENTRIES_PER_LOCK: usize = 256;
 
@@ -71,7 +72,9 @@ impl Inner {
             if is_enough(&self.lock()) {
                 return Ok(true);
             }
-            self.flush()?; // Pages may be written whose changes are durable in the log.
+            if self.waits_for_flush() && !planted!(PageNotDurable) {
+                self.flush()?;
+            }
             let truncating = self.truncating.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.step(&truncating)? {
                 return Ok(is_enough(&self.lock()));
@@ -79,8 +82,24 @@ impl Inner {
         }
     }
 
+    /// Whether the oldest page has changes that are not durable in the log, so that it may not be written.
+    fn waits_for_flush(&self) -> bool {
+        let state = self.lock();
+        state
+            .dirty
+            .front()
+            .is_some_and(|Dirty { region, page, .. }| region.pages().table[*page].commit > state.durable)
+    }
+
     /// Writes some pages and moves the head; whether there was any progress.
-    fn step(&self, _truncating: &MutexGuard<'_, ()>) -> Result<bool> {
+    fn step(&self, truncating: &MutexGuard<'_, ()>) -> Result<bool> {
+        // Memory that was not filled from its segment has bytes that nobody committed: the log knows which are.
+        let is_whole = self.lock().dirty.front().is_none_or(|dirty| dirty.region.is_whole);
+        if !is_whole {
+            let head = self.lock().extent.head;
+            self.epoch(truncating)?;
+            return Ok(self.lock().extent.head > head);
+        }
         let mut taken: Vec<(Arc<Shared>, usize)> = Vec::with_capacity(PAGES_PER_STEP);
         let mut bytes = Vec::with_capacity(PAGES_PER_STEP * PAGE_LEN as usize);
         while taken.len() < PAGES_PER_STEP {
@@ -88,9 +107,13 @@ impl Inner {
             state.healthy()?;
             let durable = state.durable;
             let Some(Dirty { region, page, .. }) = state.dirty.front() else { break };
+            if !region.is_whole {
+                break;
+            }
             let (region, page) = (region.clone(), *page);
             let mut pages = region.pages();
-            if pages.table[page].commit > durable || !region.copy_page(&pages, page, &mut bytes) {
+            let is_durable = pages.table[page].commit <= durable || planted!(PageNotDurable);
+            if !is_durable || !region.copy_page(&pages, page, &mut bytes) {
                 break;
             }
             pages.table[page].is_queued = false;
@@ -98,19 +121,27 @@ impl Inner {
             state.dirty.pop_front();
             taken.push((region, page));
         }
+        if planted!(HeadBeforePages) {
+            self.free_to_first_page()?;
+        }
         self.vital(|| self.write_pages(&taken, &bytes))?;
+        let has_freed = self.free_to_first_page()?;
+        self.lock().statistics.pages_written += taken.len() as u64;
+        Ok(!taken.is_empty() || has_freed)
+    }
+
+    /// Moves the head to what the first page that is left needs, or else to the tail; whether that is further on.
+    fn free_to_first_page(&self) -> Result<bool> {
         let state = self.lock();
-        // What is behind the first page that is left, or else behind the tail, is all that recovery needs.
-        let oldest =
-            state.dirty.front().map_or(state.extent.tail, |dirty| dirty.position.min(state.extent.tail));
+        let tail = state.extent.tail;
+        let oldest = state.dirty.front().map_or(tail, |dirty| dirty.position.min(tail));
         let head = state.extent.head;
         drop(state);
         if oldest > head {
             self.move_head(oldest)?;
             self.lock().statistics.incremental_truncations += 1;
         }
-        self.lock().statistics.pages_written += taken.len() as u64;
-        Ok(!taken.is_empty() || oldest > head)
+        Ok(oldest > head)
     }
 
     /// Writes these pages to their segments, durably.
@@ -135,7 +166,12 @@ impl Inner {
         for run in pages.chunk_by(|a, b| a.0.0.segment == b.0.0.segment) {
             let region = &run[0].0.0;
             // Orders: the segment has the pages before the head of the log moves past their records.
-            region.device.sync().map_err(|source| Error::system(&name(region.segment), "sync", source))?;
+            if !planted!(PagesNotSynced) {
+                region
+                    .device
+                    .sync()
+                    .map_err(|source| Error::system(&name(region.segment), "sync", source))?;
+            }
         }
         Ok(())
     }
@@ -158,14 +194,28 @@ impl Inner {
         }
         let segment = |number: u32| {
             let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-            let segment = &segments[number as usize];
+            let Some(segment) = segments.get(number as usize) else {
+                let (found, expected) = (number.into(), format!("less than {}", segments.len()));
+                let position = extent.head;
+                return Err(self.log.damaged(&Fault {
+                    position,
+                    what: "number of a segment",
+                    found,
+                    expected,
+                }));
+            };
             Ok::<Target, Error>((Arc::<dyn Device>::clone(&segment.device), segment.name.as_str().into()))
         };
+        if planted!(HeadBeforeEpoch) {
+            self.move_head(extent.tail)?;
+        }
         let written = self.vital(|| apply(&self.log, extent, self.options.read_len as usize, segment))?;
-        self.move_head(extent.tail)?;
+        let end = if planted!(EpochFreesAll) { self.lock().extent.tail } else { extent.tail };
+        self.move_head(end)?;
         {
             let mut state = self.lock();
             state.statistics.epoch_truncations += 1;
+            state.unmapped_len = 0;
             state.statistics.epoch_bytes += written;
         }
         self.clean(extent.tail, durable);

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unit_arg)] // `Ok(*tx.get_mut(ptr)? = 1)` is a whole transaction in a line.
 
+pub mod rvm; // the same over lrvm
 pub mod scenarios; // what is done
 pub mod redo; // lrvm on a simulated disk
 

@@ -92,7 +92,7 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
 }
 
 /// Builds this program with the plants, beside the other builds.
-fn build() -> Result<PathBuf, String> {
+pub(crate) fn build() -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the workspace is above")?;
     let target = root.join("target").join("planted");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -65,7 +65,7 @@ impl<T> Explorer<'_, T> {
             let mut meet = MeetImages { explorer: self, seen: &mut seen, start, salt, index, units };
             let Combined { tried, all } = combine(canvas, units, eager, samples, seed, &mut meet);
             self.report.combinations += u128::from(tried);
-            self.report.uncovered += all - u128::from(tried);
+            self.report.uncovered = self.report.uncovered.saturating_add(all - u128::from(tried));
         });
         self.canvas = canvas;
         self.seen = seen;

@@ -136,12 +136,12 @@ fn a_transaction_has_the_regions_of_its_log_that_it_enlisted() {
     refused!(
         tx.set_range(beyond, 0, 1),
         Error::NotEnlisted { .. },
-        "region number 1 of a transaction that has 1"
+        "transaction 1 has not enlisted this region"
     );
     refused!(
         tx.bytes(beyond),
-        Error::NotEnlisted { index: 1, count: 1 },
-        "region number 1 of a transaction that has 1"
+        Error::NotEnlisted { transaction: 1 },
+        "transaction 1 has not enlisted this region"
     );
     drop(tx);
 }
@@ -418,7 +418,8 @@ fn there_may_be_no_memory_for_a_region() {
             u64::MAX
         }
         fn read_at(&self, _: u64, bytes: &mut [u8]) -> std::io::Result<()> {
-            Ok(bytes.fill(0))
+            bytes.fill(0);
+            Ok(())
         }
         fn write_at(&self, _: u64, _: &[std::io::IoSlice<'_>]) -> std::io::Result<()> {
             Ok(())
@@ -449,16 +450,22 @@ fn there_may_be_no_memory_for_a_region() {
 }
 
 #[test]
+#[allow(unsafe_code)] // A private mapping wants a promise.
 fn every_way_to_map_sees_the_right_bytes() {
     let place = Place::new(1 << 14, 2);
     let rvm = place.open();
     let mut region = place.map(&rvm);
     commit(&rvm, &mut region, End::NoFlush, &[(0, b"here"), (PAGE, b"there")]).unwrap();
     region.unmap().unwrap();
-    for mode in [MapMode::Private, MapMode::Copy, MapMode::Zeroed] {
-        let mut region = rvm.map_with(place.segment(), 0..2 * PAGE, mode).unwrap();
+    for mode in [None, Some(MapMode::Copy), Some(MapMode::Zeroed)] {
+        let (segment, all) = (place.segment(), 0..2 * PAGE);
+        let mut region = match mode {
+            Some(mode) => rvm.map_with(segment, all, mode).unwrap(),
+            // SAFETY: (1) nobody has the file but this test. (2) It is a file, from its first byte.
+            None => unsafe { rvm.map_private(segment, all) }.unwrap(),
+        };
         assert_eq!(region.bytes().as_ptr() as usize % PAGE as usize, 0);
-        if mode == MapMode::Zeroed {
+        if mode == Some(MapMode::Zeroed) {
             assert!(region.bytes().iter().all(|&byte| byte == 0));
             commit(&rvm, &mut region, End::Flush, &[(0, b"zero")]).unwrap();
         } else {

@@ -57,6 +57,13 @@ impl Format {
         }
         format
     }
+
+    /// Of this what has a name that is wanted: each layer's tests know its own.
+    pub(crate) fn only(mut self, is_wanted: impl Fn(&str) -> bool) -> Format {
+        self.structures.retain(|name, _| is_wanted(name));
+        self.constants.retain(|name, _| is_wanted(name));
+        self
+    }
 }
 
 /// The cells of a table's row.

@@ -6,3 +6,4 @@ mod properties; // any transactions against a plain model, through any crash
 mod agreement; // the recorders see the same, at every opt-level
 mod region; // every store of a real region
 mod redo; // lrvm on a simulated disk
+mod lrvm; // the redo log, as far as a test may take
