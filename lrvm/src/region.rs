@@ -16,6 +16,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::layout::PAGE_LEN;
 use crate::memory::Memory;
+use crate::record::range_len;
 use crate::rvm::Inner;
 use crate::statistics::RegionQuery;
 
@@ -49,6 +50,8 @@ pub(crate) struct Open {
     pub(crate) restores: bool,
     /// The ranges as they were declared.
     pub(crate) ranges: Vec<Range<u64>>,
+    /// What those took that were not noted, since they had just been declared.
+    pub(crate) repeated_len: u64,
     /// What of them is logged.
     pub(crate) logged: Vec<Range<u64>>,
     /// Their old bytes, one behind the other.
@@ -233,6 +236,8 @@ impl Region {
                 self.open.old.extend_from_slice(unsafe { self.shared.memory.bytes(place.clone()) });
             }
             self.open.ranges.push(range);
+        } else if len != 0 {
+            self.open.repeated_len += range_len(len);
         }
         // SAFETY: (1) Checked above. (2) The region is borrowed alone as long as the bytes are; their pages, if any, were
         // counted under the lock of the table, and whoever truncates reads none that is.
@@ -284,6 +289,7 @@ impl Open {
         /// Bytes of old bytes that are kept allocated for the next transaction.
         const KEPT_LEN: usize = 1 << 20;
         self.transaction = 0;
+        self.repeated_len = 0;
         self.old.clear();
         self.old.shrink_to(KEPT_LEN);
         for ranges in [&mut self.ranges, &mut self.logged] {

@@ -613,17 +613,17 @@ impl Inner {
     /// The segment of this name, opened and in the log's table, if it has these bytes.
     fn segment(&self, name: &Path, bytes: &Range<u64>) -> Result<(u32, Arc<dyn Device>, String)> {
         let shown: Arc<str> = name.display().to_string().into();
+        let kept: PathBuf = self.devices.resolve(name).map_err(|source| open_error(&shown, source))?;
+        let kept_name = kept.to_str().filter(|name| name.len() <= SEGMENT_NAME_LEN);
+        let Some(kept_name) = kept_name else {
+            return Err(Error::Name { segment: shown, len: kept.as_os_str().len() });
+        };
         let has = |device: &dyn Device| {
             let (offset, len, segment_len) = (bytes.start, bytes.end - bytes.start, device.len());
             if bytes.end <= segment_len {
                 return Ok(());
             }
-            Err(Error::OutsideSegment { segment: shown.clone(), offset, len, segment_len })
-        };
-        let kept: PathBuf = self.devices.resolve(name).map_err(|source| open_error(&shown, source))?;
-        let kept_name = kept.to_str().filter(|name| name.len() <= SEGMENT_NAME_LEN);
-        let Some(kept_name) = kept_name else {
-            return Err(Error::Name { segment: shown, len: kept.as_os_str().len() });
+            Err(Error::OutsideSegment { segment: kept_name.into(), offset, len, segment_len })
         };
         let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = segments.iter().position(|segment| segment.name == kept_name) {

@@ -184,7 +184,7 @@ impl<'r> Transaction<'r> {
         let (tuning, buffer) = self.inner.prepare();
         let (mut len, mut declared_len) = (EMPTY_LEN, EMPTY_LEN);
         for region in self.regions_mut() {
-            let Open { ranges, logged, .. } = &mut region.open;
+            let Open { ranges, logged, repeated_len, .. } = &mut region.open;
             logged.clone_from(ranges);
             if tuning.coalesce_ranges {
                 coalesce(logged);
@@ -194,7 +194,7 @@ impl<'r> Transaction<'r> {
             let len_of = |ranges: &[Range<u64>]| -> u64 {
                 ranges.iter().map(|range| range_len(range.end - range.start)).sum()
             };
-            declared_len += len_of(ranges);
+            declared_len += len_of(ranges) + *repeated_len;
             len += len_of(logged);
         }
         if len == EMPTY_LEN {
