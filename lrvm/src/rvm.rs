@@ -383,8 +383,7 @@ impl Inner {
             state = self.lock();
         }
         let number = state.first + state.queue.len() as u64;
-        let behind = if planted!(PositionTooNew) { state.queue_len + len } else { 0 };
-        let position = state.extent.tail + behind;
+        let position = state.extent.tail;
         for part in commit.parts {
             let mut pages = part.region.pages();
             pages.transaction = 0;
@@ -393,6 +392,11 @@ impl Inner {
                     let entry = &mut pages.table[page];
                     entry.uncommitted -= 1;
                     entry.commit = number;
+                    if planted!(PositionTooNew) && entry.is_queued {
+                        entry.is_queued = false;
+                        let region = part.region;
+                        state.dirty.retain(|dirty| dirty.page != page || !Arc::ptr_eq(&dirty.region, region));
+                    }
                     if !entry.is_queued {
                         entry.is_queued = true;
                         state.dirty.push_back(Dirty { position, region: part.region.clone(), page });
