@@ -148,7 +148,7 @@ plants! {
     PageNotDurable "page-not-durable" Coherent
         "a page is written whose latest commit is not in the log yet: cut off, it is there in part"
     PositionTooNew "position-too-new" Coherent
-        "a page is queued behind its first record: the head moves past it while the page waits"
+        "a page is queued at its latest record, not at its first: the head moves past that while the page waits"
     // Status block and table.
     StatusOverItself "status-over-itself" Coherent
         "the status block is written over the copy in force: torn, it leaves an older one, whose records are gone"

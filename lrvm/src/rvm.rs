@@ -429,8 +429,7 @@ impl Inner {
             state = self.lock();
         }
         let number = state.last + 1;
-        let behind = if planted!(PositionTooNew) { state.queue_len + len } else { 0 };
-        let position = state.extent.tail + behind;
+        let position = state.extent.tail;
         for region in regions.clone() {
             let mut pages = region.shared.pages();
             region.shared.transaction.store(0, Ordering::Relaxed);
@@ -439,6 +438,11 @@ impl Inner {
                     let entry = &mut pages.table[page];
                     entry.uncommitted -= 1;
                     entry.commit = number;
+                    if planted!(PositionTooNew) && entry.is_queued {
+                        entry.is_queued = false;
+                        let region = &region.shared;
+                        state.dirty.retain(|dirty| dirty.page != page || !Arc::ptr_eq(&dirty.region, region));
+                    }
                     if !entry.is_queued {
                         entry.is_queued = true;
                         state.dirty.push_back(Dirty { position, region: region.shared.clone(), page });

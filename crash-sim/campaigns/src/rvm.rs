@@ -255,7 +255,7 @@ fn incremental() -> Scenario {
         vec![
             flush(&[(0, 0, 8, 1)]),
             flush(&[(0, PAGE_LEN, 8, 2)]),
-            no_flush(&[(0, 8, 8, 3)]),
+            no_flush(&[(0, 8, 8, 3), (0, PAGE_LEN + 8, 8, 3)]),
             Step::Truncate(Truncation::Incremental),
         ],
         vec![flush(&[(0, 0, 16, 4), (1, 0, 8, 4)]), Step::Truncate(Truncation::Incremental)],
@@ -267,8 +267,11 @@ fn incremental() -> Scenario {
 /// A transaction keeps a page back while the log is truncated.
 fn truncation_around_transactions() -> Scenario {
     let around = |truncation, value: u8| {
-        let (changes, others) = (vec![(0, 0, 16, value)], vec![(1, 0, 8, value + 1)]);
-        vec![flush(&[(0, 8, 16, value)]), Step::Around(truncation, changes, others)]
+        // Of its two pages only the first waits to be written.
+        let page = PAGE_LEN * u64::from(1 + value / 4);
+        let (changes, others) = (vec![(0, 0, 16, value), (0, page, 16, value)], vec![(1, 0, 8, value + 1)]);
+        let last = Step::Around(truncation, changes, others);
+        vec![flush(&[(0, 8, 16, value)]), flush(&[(0, 64, 8, value)]), last]
     };
     let operations = vec![around(Truncation::Incremental, 1), around(Truncation::Epoch, 5)];
     scenario("lrvm-around-transactions", operations)

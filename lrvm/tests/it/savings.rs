@@ -10,13 +10,14 @@ fn ranges_of_a_transaction_are_logged_once() {
         let stores = Stores::new(2, &[1]);
         let rvm = stores.open(options().coalesce_ranges(coalesces)).unwrap();
         let mut region = stores.map(&rvm, 0).unwrap();
-        // 0..16 twice, 16..24 beside it, 100..108 apart from it, and nothing.
+        // 0..16 twice, 16..24 beside it, 100..108 apart from it, and nothing, which counts as nothing.
         let changes: [(u64, &[u8]); 5] =
             [(0, &[1; 16]), (0, &[2; 16]), (16, &[3; 8]), (100, &[4; 8]), (200, &[])];
         commit(&rvm, &mut region, End::Flush, &changes).unwrap();
         let statistics = rvm.statistics();
-        // Declared: 104 + 48 + 48 + 40 + 40 + 32. Merged: 104 + (32 + 24) + (32 + 8); without the empty one alone: 280.
-        let (len, saved) = if coalesces { (200, 112) } else { (280, 32) };
+        // Declared: 104 + 48 + 48 + 40 + 40. Merged: 104 + (32 + 24) + (32 + 8). A range that has just been declared is not
+        // noted again, whatever the option: 232.
+        let (len, saved) = if coalesces { (200, 80) } else { (232, 48) };
         assert_eq!((statistics.bytes_written, statistics.intra_bytes_saved), (len, saved));
         let rvm = stores.crashed().open(options()).unwrap();
         assert_eq!(rvm.recovery().applied_bytes, 32);
