@@ -418,7 +418,8 @@ fn there_may_be_no_memory_for_a_region() {
             u64::MAX
         }
         fn read_at(&self, _: u64, bytes: &mut [u8]) -> std::io::Result<()> {
-            Ok(bytes.fill(0))
+            bytes.fill(0);
+            Ok(())
         }
         fn write_at(&self, _: u64, _: &[std::io::IoSlice<'_>]) -> std::io::Result<()> {
             Ok(())
