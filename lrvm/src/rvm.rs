@@ -823,3 +823,27 @@ impl Drop for CutOff<'_> {
         self.inner.poison(&Error::Poisoned { cause: "a device has panicked".into() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Begin, End, Options};
+
+    #[test]
+    fn a_queue_of_records_that_overwrite_each_other_does_not_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, segment) = (dir.path().join("log"), dir.path().join("segment"));
+        crate::create_log(&log, 1 << 16).unwrap();
+        crate::create_segment(&segment, 4096).unwrap();
+        let rvm = Options::new().background(false).open(log).unwrap();
+        let mut region = rvm.map(segment, 0..4096).unwrap();
+        for number in 0..1000u64 {
+            let mut tx = rvm.begin(Begin::Restore).unwrap();
+            let enlisted = tx.enlist(&mut region).unwrap();
+            tx.write(enlisted, if number == 0 { 8 } else { 0 }, &number).unwrap();
+            tx.commit(End::NoFlush).unwrap();
+            let state = rvm.inner.lock();
+            assert!(state.queue.len() <= 4 && state.hole_count <= 2, "{} places", state.queue.len());
+        }
+        assert_eq!((rvm.query().waiting, rvm.statistics().inter_records_saved), (2, 998));
+    }
+}

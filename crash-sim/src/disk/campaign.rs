@@ -213,7 +213,7 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
         let started = Instant::now();
         let mut exploration = Exploration::new(self);
         if let Err(case) = exploration.explore() {
-            exploration.report.left += exploration.tasks.len();
+            exploration.report.left = exploration.tasks.len() + exploration.later.len();
             exploration.report.failure = Some(Box::new(self.minimise(case)));
         }
         exploration.report.duration = started.elapsed();
@@ -574,6 +574,8 @@ struct Exploration<'a, T, S> {
     campaign: &'a DiskCampaign<T, S>,
     report: DiskReport,
     tasks: VecDeque<Task<S>>,
+    /// The same, of what has used its share of the budget.
+    later: VecDeque<Task<S>>,
     /// Images of the workload, from some of which more is done.
     firsts: Vec<Task<S>>,
     allowed: HashMap<Allowed<S>, Rc<Allowed<S>>>,
@@ -589,6 +591,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
             campaign,
             report: DiskReport { name: campaign.name.clone(), ..DiskReport::default() },
             tasks: VecDeque::new(),
+            later: VecDeque::new(),
             firsts: Vec::new(),
             allowed: HashMap::new(),
             met: HashSet::new(),
@@ -633,6 +636,9 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
             }
             self.close(self.share(budget, resumed.len() - index))?;
         }
+        std::mem::swap(&mut self.tasks, &mut self.later);
+        self.close(self.share(budget, 1))?;
+        self.report.left = self.later.len();
         Ok(())
     }
 
@@ -663,7 +669,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
         self.close(share)
     }
 
-    /// Recovers all images that wait, crashes those recoveries, and so on; after so many of them what waits is left.
+    /// Recovers all images that wait, crashes those recoveries, and so on; after so many of them what waits is for later.
     fn close(&mut self, share: u64) -> Result<(), Case> {
         let last = self.report.recoveries.saturating_add(share);
         while self.report.recoveries < last {
@@ -676,8 +682,7 @@ impl<'a, T, S: Clone + Eq + Hash + Debug> Exploration<'a, T, S> {
             }
             self.walk(&recording, 0, Some(&task), &open);
         }
-        self.report.left += self.tasks.len();
-        self.tasks.clear();
+        self.later.append(&mut self.tasks);
         Ok(())
     }
 

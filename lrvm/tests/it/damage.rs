@@ -167,6 +167,26 @@ fn an_old_status_block_is_not_taken_for_the_log_as_it_is() {
     }
 }
 
+/// The same where nothing but a record one whole round ahead tells of it.
+#[test]
+fn a_record_a_round_ahead_tells_that_a_status_block_is_old() {
+    let stores = Stores::new(1, &[1]);
+    let rvm = stores.open(options().threshold(100)).unwrap();
+    let mut region = stores.map(&rvm, 0).unwrap();
+    commit(&rvm, &mut region, End::Flush, &[(0, &[1; 4096 - 136])]).unwrap(); // All of the ring.
+    rvm.truncate().unwrap();
+    commit(&rvm, &mut region, End::Flush, &[(0, b"lost?")]).unwrap();
+    let mut log = stores.log.bytes();
+    let heads = STATUS_OFFSETS.map(|copy| {
+        let bytes = &log[copy as usize..][..size_of::<Status>()];
+        bytemuck::pod_read_unaligned::<Status>(bytes).head
+    });
+    let newer = STATUS_OFFSETS[heads.iter().position(|&head| head == PAGE).unwrap()];
+    log[newer as usize + 50] ^= 1;
+    let error = recover(&with_log(&stores, log), false).unwrap_err();
+    assert!(matches!(error, Error::Damaged { offset: RING_OFFSET, .. }), "{error}");
+}
+
 #[test]
 fn a_damaged_entry_of_the_table_of_segments_is_reported() {
     let Batches { stores, .. } = batches(2);

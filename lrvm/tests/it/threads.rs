@@ -182,3 +182,44 @@ fn a_panic_while_pages_are_truncated_loses_nothing() {
     let found = crashed.map(&rvm, 0).unwrap();
     assert_eq!((&found.bytes()[..5], &found.bytes()[PAGE as usize..][..6]), (&b"first"[..], &b"second"[..]));
 }
+
+/// During each flush of an incremental truncation, of which there are two before its first page, another thread commits
+/// to that page: what is not durable in the log may not get to the segment.
+#[test]
+fn a_page_whose_latest_commit_is_not_durable_is_not_written() {
+    let stores = Stores::new(4, &[1, 1]);
+    let rvm = stores.open(options()).unwrap();
+    let (mut first, mut second) = (stores.map(&rvm, 0).unwrap(), stores.map(&rvm, 1).unwrap());
+    commit(&rvm, &mut first, End::Flush, &[(0, b"durable")]).unwrap();
+    commit(&rvm, &mut second, End::NoFlush, &[(0, b"flushed by the truncation")]).unwrap();
+    let (may_commit, has_committed) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let sync_count = AtomicU64::new(0);
+    stores.log.hook({
+        let (may_commit, has_committed) = (may_commit.clone(), has_committed.clone());
+        move |call| {
+            if call == Call::Sync && sync_count.fetch_add(1, Ordering::Relaxed) < 2 {
+                may_commit.wait();
+                has_committed.wait();
+            }
+            Ok(())
+        }
+    });
+    thread::scope(|scope| {
+        let (rvm, first) = (&rvm, &mut first);
+        scope.spawn(move || {
+            for new in [b"flushed", b"waiting"] {
+                may_commit.wait();
+                commit(rvm, first, End::NoFlush, &[(0, new)]).unwrap();
+                has_committed.wait();
+            }
+        });
+        assert!(!rvm.truncate_incrementally().unwrap());
+    });
+    assert_eq!(rvm.query().waiting, 1);
+    assert_eq!(&stores.segments[0].bytes()[..7], &[0; 7]);
+    let crashed = stores.crashed();
+    let again = crashed.open(options()).unwrap();
+    assert_eq!(&crashed.map(&again, 0).unwrap().bytes()[..7], b"flushed");
+    assert!(rvm.truncate_incrementally().unwrap());
+    assert_eq!(&stores.segments[0].bytes()[..7], b"waiting");
+}

@@ -24,7 +24,7 @@ macro_rules! scenarios {
     ($($test:ident $name:literal,)*) => {
         $(#[test]
         fn $test() {
-            check($name, 1200);
+            check($name, 2000);
         })*
 
         #[test]
