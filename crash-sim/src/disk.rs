@@ -12,7 +12,10 @@
 //! let campaign = DiskCampaign::new("counter", 0u64)
 //!     .file("counter", 1024)
 //!     .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
-//!     .open(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+//!     .open(|disk: &Disk| {
+//!         disk.file("counter").unwrap().sync()?; // A killed process may have written without a sync.
+//!         Ok::<_, io::Error>(disk.clone())
+//!     })
 //!     .operations(3, |disk: &mut Disk, turn: Turn| {
 //!         let file = disk.file("counter").unwrap();
 //!         let mut old = [0; 8];
