@@ -114,7 +114,11 @@ fn commit() -> String {
 /// The command, without the path by which the program was found.
 fn command() -> String {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    format!("cargo run --release -p benches -- {}", arguments.join(" "))
+    let features = [("peers", cfg!(feature = "peers")), ("pmdk", cfg!(feature = "pmdk"))];
+    let features: Vec<_> = features.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect();
+    let features =
+        if features.is_empty() { String::new() } else { format!("--features {} ", features.join(",")) };
+    format!("cargo run --release -p benches {features}-- {}", arguments.join(" "))
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

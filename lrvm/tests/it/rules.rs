@@ -551,3 +551,28 @@ fn a_query_tells_how_it_stands() {
     assert_eq!((statistics.flushes, statistics.records_written, statistics.bytes_written), (2, 2, 328));
     assert_eq!((statistics.epoch_truncations, statistics.epoch_bytes, statistics.most_used), (1, 15, 328));
 }
+
+#[test]
+fn memory_that_was_not_filled_does_not_get_to_the_segment() {
+    for is_incremental in [true, false] {
+        let place = Place::new(1 << 16, 1);
+        let rvm = place.open();
+        let mut region = place.map(&rvm);
+        commit(&rvm, &mut region, End::Flush, &[(100, b"committed before")]).unwrap();
+        region.unmap().unwrap();
+        let mut region = rvm.map_with(place.segment(), 0..PAGE, MapMode::Zeroed).unwrap();
+        commit(&rvm, &mut region, End::Flush, &[(0, b"declared")]).unwrap();
+        if is_incremental {
+            assert!(rvm.truncate_incrementally().unwrap());
+        } else {
+            rvm.truncate().unwrap();
+        }
+        assert_eq!(rvm.query().used, 0);
+        region.unmap().unwrap();
+        let region = place.map(&rvm);
+        assert_eq!(
+            (&region.bytes()[..8], &region.bytes()[100..116]),
+            (&b"declared"[..], &b"committed before"[..])
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! Several threads share a log: nothing is lost, one sync serves many, and a failure wakes everyone.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -222,4 +222,30 @@ fn a_page_whose_latest_commit_is_not_durable_is_not_written() {
     assert_eq!(&crashed.map(&again, 0).unwrap().bytes()[..7], b"flushed");
     assert!(rvm.truncate_incrementally().unwrap());
     assert_eq!(&stores.segments[0].bytes()[..7], b"waiting");
+}
+
+/// The system tells one caller of a failure, and not always the one whose bytes were lost.
+#[test]
+fn a_sync_that_fails_fails_for_whoever_syncs_beside_it() {
+    let stores = Stores::new(4, &[1]);
+    let rvm = stores.open(options()).unwrap();
+    let mut region = stores.map(&rvm, 0).unwrap();
+    commit(&rvm, &mut region, End::Flush, &[(0, b"there")]).unwrap();
+    let (entered, enters) = mpsc::channel();
+    let is_first = AtomicBool::new(true);
+    stores.log.hook(move |call| match call {
+        Call::Sync if is_first.swap(false, Ordering::Relaxed) => {
+            entered.send(()).unwrap();
+            thread::sleep(Duration::from_millis(50)); // The other's sync would be done by then.
+            Err(std::io::Error::other("lost"))
+        }
+        _ => Ok(()),
+    });
+    thread::scope(|scope| {
+        let truncating = scope.spawn(|| rvm.truncate());
+        enters.recv().unwrap();
+        // Its own sync would succeed; but what was lost may have been its record.
+        commit(&rvm, &mut region, End::Flush, &[(8, b"not there")]).unwrap_err();
+        truncating.join().unwrap().unwrap_err();
+    });
 }
