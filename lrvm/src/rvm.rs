@@ -87,6 +87,8 @@ pub(crate) struct State {
     /// Where the log begins, and where what is durable of it ends.
     pub(crate) extent: Extent,
     is_flushing: bool,
+    /// Threads that wait for the end of a flush.
+    waiter_count: usize,
     /// Pages that differ from their segments, with a position before which no record has anything of theirs: RVM's page
     /// queue. Positions ascend.
     pub(crate) dirty: VecDeque<Dirty>,
@@ -156,6 +158,7 @@ impl Rvm {
             durable: 0,
             extent: Extent { head: status.head, tail: status.tail },
             is_flushing: false,
+            waiter_count: 0,
             dirty: VecDeque::new(),
             regions: Vec::new(),
             reserved: Vec::new(),
@@ -496,7 +499,9 @@ impl Inner {
                 return Ok(());
             }
             if state.is_flushing {
+                state.waiter_count += 1;
                 state = self.flushed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.waiter_count -= 1;
                 if planted!(FollowerReleasedEarly) {
                     return Ok(());
                 }
@@ -532,10 +537,14 @@ impl Inner {
                 statistics.most_used = statistics.most_used.max(used);
                 statistics.flushes
             };
-            self.flushed.notify_all();
+            if state.waiter_count > 0 {
+                self.flushed.notify_all(); // A system call, whether or not anybody waits.
+            }
             if state.is_over(state.tuning.threshold, self.log.ring_len()) {
                 self.is_over.store(true, Ordering::Relaxed);
-                self.wanted.notify_all();
+                if self.options.background {
+                    self.wanted.notify_all();
+                }
             }
             if flushes.is_multiple_of(self.options.status_interval) {
                 let tail = state.extent.tail;
