@@ -26,7 +26,10 @@ pub struct Patient {
 }
 
 /// The engines.
-pub const PATIENTS: &[Patient] = &[Patient {
+pub const PATIENTS: &[Patient] = &[VISTA, LRVM];
+
+/// An undo log of one transaction in flight.
+const VISTA: Patient = Patient {
     name: "vista",
     level: Level::ProcessCrash,
     create: |dir, bytes| {
@@ -43,7 +46,56 @@ pub const PATIENTS: &[Patient] = &[Patient {
         segment.close().expect("a sound segment");
         duration
     },
-}];
+};
+
+/// A redo log of transactions that have committed, none of which has got to its segment.
+const LRVM: Patient = Patient {
+    name: "lrvm",
+    level: Level::ProcessCrash,
+    create: |dir, bytes| {
+        lrvm::create_log(dir.join(LRVM_LOG), (2 * bytes + (1 << 20)).next_multiple_of(1 << 20))
+            .expect("a new log");
+        lrvm::create_segment(dir.join(LRVM_SEGMENT), bytes).expect("a new segment");
+    },
+    die: |dir, bytes| {
+        let rvm = open_lrvm(dir);
+        let mut region = rvm.map(dir.join(LRVM_SEGMENT), 0..bytes).expect("a region");
+        let new = region.read::<u64>(0).expect("a word") + 1;
+        let words = vec![new; (bytes.min(LRVM_RANGE_LEN) / 8) as usize];
+        for offset in (0..bytes).step_by(LRVM_RANGE_LEN as usize) {
+            let mut tx = rvm.begin(lrvm::Begin::NoRestore).expect("a sound log");
+            let region = tx.enlist(&mut region).expect("a region of its own");
+            tx.modify(region, offset, bytemuck::cast_slice(&words)).expect("a range inside");
+            tx.commit(lrvm::End::NoFlush).expect("room in the log");
+        }
+        rvm.flush().expect("a sound log");
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).expect("a signal that is sent");
+    },
+    recover: |dir, bytes| {
+        let started = Instant::now();
+        let rvm = open_lrvm(dir);
+        let duration = started.elapsed();
+        assert_eq!(rvm.recovery().applied_bytes, bytes, "all that had committed");
+        let region = rvm.map(dir.join(LRVM_SEGMENT), 0..bytes).expect("a region");
+        let words: &[u64] = bytemuck::cast_slice(region.bytes());
+        assert!(words.iter().all(|&word| word == words[0] && word != 0), "the words of one round");
+        drop(region);
+        rvm.close().expect("a sound log");
+        duration
+    },
+};
+
+/// Bytes in one of its transactions.
+const LRVM_RANGE_LEN: u64 = 4096;
+
+fn open_lrvm(dir: &Path) -> lrvm::Rvm {
+    // All stays in the log until the process is killed.
+    let options = lrvm::Options::new().background(false).threshold(100);
+    options.open(dir.join(LRVM_LOG)).expect("a log that can be recovered")
+}
+
+const LRVM_LOG: &str = "log.lrvm";
+const LRVM_SEGMENT: &str = "segment.lrvm";
 
 const VISTA_FILE: &str = "segment.vista";
 
