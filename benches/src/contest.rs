@@ -54,20 +54,20 @@ pub trait Visitor {
 
 /// Shows lrvm, and all peers that were compiled in, at each of their levels.
 pub fn visit(visitor: &mut impl Visitor) {
-    crate::redo::visit(visitor);
-    #[cfg(feature = "peers")]
-    {
-        crate::redb::visit(visitor);
-        crate::fjall::visit(visitor);
-        crate::lmdb::visit(visitor);
-        crate::sqlite::visit(visitor);
-    }
+    visit_anywhere(visitor);
     #[cfg(feature = "pmdk")]
     crate::pmdk::visit(visitor);
 }
 
 /// The same, also those peers whose environment this process does not have.
 pub fn visit_everywhere(visitor: &mut impl Visitor) {
+    visit_anywhere(visitor);
+    #[cfg(feature = "pmdk")]
+    crate::pmdk::visit_all(visitor);
+}
+
+/// Those whose environment does not matter.
+fn visit_anywhere(visitor: &mut impl Visitor) {
     crate::redo::visit(visitor);
     #[cfg(feature = "peers")]
     {
@@ -76,8 +76,6 @@ pub fn visit_everywhere(visitor: &mut impl Visitor) {
         crate::lmdb::visit(visitor);
         crate::sqlite::visit(visitor);
     }
-    #[cfg(feature = "pmdk")]
-    crate::pmdk::visit_all(visitor);
 }
 
 /// Shows peers at levels at which they lose what they have acknowledged, for a check to catch.
