@@ -67,6 +67,26 @@ pub enum Error {
         /// Path of the file, or the name of the medium.
         segment: Arc<str>,
     },
+    /// An index behind the end of a collection.
+    #[error("{segment}: index {index} of a collection of {len}")]
+    OutOfBounds {
+        /// Path of the file, or the name of the medium.
+        segment: Arc<str>,
+        /// The index.
+        index: u64,
+        /// How many elements there are.
+        len: u64,
+    },
+    /// A value that owns others, which own others, and so on, further than is followed.
+    #[error(
+        "{segment}: values own each other deeper than {limit} levels: take such a structure apart step by step"
+    )]
+    TooDeep {
+        /// Path of the file, or the name of the medium.
+        segment: Arc<str>,
+        /// The greatest depth.
+        limit: u32,
+    },
     /// `free` of something that is no allocated block of that size.
     #[error("{segment}: at offset {offset}: free: found {found}, expected a block of {len} bytes")]
     NotABlock {

@@ -96,6 +96,11 @@ fn pages_of(size: u64) -> u64 {
     size.div_ceil(PAGE_LEN).max(1)
 }
 
+/// Length of the block that `size` bytes aligned to `align` take.
+pub(crate) fn block_len(size: u64, align: u64) -> u64 {
+    class_for(size, align).map_or(pages_of(size).saturating_mul(PAGE_LEN), |class| u64::from(CLASSES[class]))
+}
+
 /// Number of blocks on a page of this class.
 pub(crate) fn blocks_per_page(class: usize) -> u32 {
     (PAGE_LEN / u64::from(CLASSES[class])) as u32

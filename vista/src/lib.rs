@@ -92,6 +92,9 @@ mod batch; // what an ordered domain still owes
 mod seen; // what is logged already
 mod heap; // blocks and runs of pages
 mod space; // bytes of a medium as checked places
+mod access; // reading and writing, for collections
+mod content; // what values own
+pub mod collections; // vectors, maps, strings, queues
 mod check; // whether a segment is sound
 pub mod inspect; // looking into one without changing it
 mod leak; // shared access that a forgotten transaction cannot spoil
@@ -104,7 +107,10 @@ mod pointer; // how one thing in a segment refers to another
 pub mod __private; // what the derive macro's output calls
 mod error; // what can go wrong
 
+pub use access::{Reader, Writer};
 pub use check::{Block, Stats, Violation};
+pub use collections::{Key, PBytes, PString, PVec};
+pub use content::{Audit, Depth, MAX_DEPTH};
 pub use error::{Error, Result};
 pub use options::SegmentOptions;
 pub use persistent::{Describer, Fields, Layout, MAX_ALIGN_BYTES, Persistent, fingerprint_of, layout_of};

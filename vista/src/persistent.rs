@@ -10,6 +10,10 @@ use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
+use crate::content::{Audit, Depth};
+use crate::error::Result;
+use crate::{Reader, Writer};
+
 /// The greatest alignment that a persistent type may ask for.
 ///
 /// A region is mapped at a page boundary, which need not be the same in the next process: an offset cannot
@@ -47,6 +51,36 @@ pub trait Persistent: Pod + Send + Sync {
     /// It is called whenever a segment is opened and must give the same answer each time. A struct gives its
     /// fields through [`Describer::structure`].
     fn describe(describer: &mut Describer) -> String;
+
+    /// Whether a value may own memory of the segment: false for plain numbers, true for collections and for what has one
+    /// among its fields.
+    const OWNS: bool = false;
+
+    /// Frees what this value owns: the memory of collections in it, and of those in their elements. The value itself is
+    /// left as it is. A [`PPtr`](crate::PPtr) owns nothing. [`Transaction::release`](crate::Transaction::release) calls it,
+    /// and the derive macro writes it: it calls it of every field.
+    ///
+    /// # Errors
+    /// [`Error::NotABlock`](crate::Error::NotABlock), [`Error::DoubleFree`](crate::Error::DoubleFree) or
+    /// [`Error::Damaged`](crate::Error::Damaged) if a collection is not sound; [`Error::TooDeep`](crate::Error::TooDeep)
+    /// if values own each other deeper than [`MAX_DEPTH`](crate::MAX_DEPTH). A part may be freed then: roll back.
+    fn release(&self, tx: &mut impl Writer, depth: Depth) -> Result<()> {
+        let _ = (tx, depth);
+        Ok(())
+    }
+
+    /// Looks at what this value owns, for [`Segment::check_content`](crate::Segment::check_content).
+    fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
+        let _ = (on, audit, depth);
+    }
+
+    /// Looks at what these values own.
+    #[doc(hidden)]
+    fn audit_all(values: &[Self], on: &impl Reader, audit: &mut Audit, depth: Depth) {
+        if Self::OWNS {
+            values.iter().for_each(|value| value.audit(on, audit, depth));
+        }
+    }
 }
 
 /// The description of a type and of all the types it can reach through pointers.
@@ -245,6 +279,16 @@ persistent_primitives!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f6
 impl<T: Persistent, const N: usize> Persistent for [T; N] {
     fn describe(describer: &mut Describer) -> String {
         ["[", &T::describe(describer), "; ", &N.to_string(), "]"].concat()
+    }
+
+    const OWNS: bool = T::OWNS;
+
+    fn release(&self, tx: &mut impl Writer, depth: Depth) -> Result<()> {
+        if T::OWNS { self.iter().try_for_each(|value| value.release(tx, depth)) } else { Ok(()) }
+    }
+
+    fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
+        T::audit_all(self, on, audit, depth);
     }
 }
 

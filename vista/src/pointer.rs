@@ -14,6 +14,8 @@ use std::ops::{Bound, RangeBounds};
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::Reader;
+use crate::content::{Audit, Depth};
 use crate::persistent::{Describer, Persistent};
 
 /// A pointer to a `T` in the same segment: its offset from the segment's beginning, or null.
@@ -274,11 +276,29 @@ impl<T: Persistent> Persistent for PPtr<T> {
     fn describe(describer: &mut Describer) -> String {
         ["PPtr<", &T::describe(describer), ">"].concat()
     }
+
+    /// A pointer owns nothing, but an audit has to know that there is one.
+    const OWNS: bool = true;
+
+    fn audit(&self, _: &impl Reader, audit: &mut Audit, _: Depth) {
+        if !self.is_null() {
+            audit.has_raw_pointers();
+        }
+    }
 }
 
 impl<T: Persistent> Persistent for PSlice<T> {
     fn describe(describer: &mut Describer) -> String {
         ["PSlice<", &T::describe(describer), ">"].concat()
+    }
+
+    /// A pointer owns nothing, but an audit has to know that there is one.
+    const OWNS: bool = true;
+
+    fn audit(&self, _: &impl Reader, audit: &mut Audit, _: Depth) {
+        if !self.is_empty() {
+            audit.has_raw_pointers();
+        }
     }
 }
 

@@ -94,6 +94,10 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
         &self.name
     }
 
+    pub(crate) fn name_shared(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     /// The medium below, for what it knows of itself: its domain, its length.
     ///
     /// # Errors

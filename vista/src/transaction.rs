@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use rio::{Medium, Region};
 
 use crate::batch::Batch;
+use crate::content::Depth;
 use crate::core::Core;
 use crate::error::Result;
 use crate::leak::Inner;
@@ -408,6 +409,32 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
         core.free(batch, offset, size, align_bytes_of::<T>() as u64)
     }
 
+    /// Frees what a value owns: the memory of collections in it, and of those in their elements. The value itself is left
+    /// as it is, and should be overwritten or freed.
+    ///
+    /// ```
+    /// use vista::{PString, PVec, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<PString>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let names = PVec::or_new(tx, tx.root_ptr())?;
+    ///     let ada = PString::new(tx, "Ada")?;
+    ///     names.push(tx, ada)
+    /// })?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let names = tx.replace(tx.root_ptr(), PVec::null())?;
+    ///     tx.release(names) // The strings, the array and the header.
+    /// })?;
+    /// assert_eq!(segment.blocks()?.len(), 1, "the root alone");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Persistent::release`].
+    pub fn release<T: Persistent>(&mut self, value: T) -> Result<()> {
+        value.release(self, Depth::default())
+    }
+
     /// Marks this moment, to come back to with [`rollback_to`](Transaction::rollback_to). Nothing of it outlasts the
     /// transaction: a crash takes back all of it, and not the part behind a savepoint.
     ///
@@ -484,7 +511,12 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     #[inline(always)]
-    fn parts(&mut self) -> (&mut Core<M>, &mut Batch) {
+    pub(crate) fn core(&self) -> &Core<M> {
+        &self.inner.core
+    }
+
+    #[inline(always)]
+    pub(crate) fn parts(&mut self) -> (&mut Core<M>, &mut Batch) {
         (&mut self.inner.core, self.inner.batch.get_mut())
     }
 

@@ -239,6 +239,12 @@ impl<M: Medium> Core<M> {
         Ok(())
     }
 
+    /// Notes a range whose content did not count before: no before-image, but the commit has to flush it. It is not kept
+    /// as logged, for it may come to count, and need an image then.
+    pub(crate) fn note_spare(&mut self, batch: &mut Batch, range: Place<u8>) -> Result<()> {
+        self.log_word(batch, range.offset(), KIND_FRESH, range.len())
+    }
+
     /// Marks a savepoint in the log, by a number that no other savepoint has.
     pub(crate) fn log_savepoint(&mut self, batch: &mut Batch, number: u64) -> Result<Mark> {
         self.settle(batch);

@@ -61,6 +61,7 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
     let vista = &options.vista;
     let name = &input.ident;
     let describe = describe(&input, &fields, &options);
+    let content = content(&fields, vista);
     let checks = match repr {
         Repr::C => check_layout(&input, &fields, vista),
         // Its one field with bytes has the same layout, and that field is persistent.
@@ -86,6 +87,8 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
         #[diagnostic::do_not_recommend] // The list of what is persistent names the kinds, not every struct.
         impl #impl_generics #vista::Persistent for #name #type_generics #where_clause {
             #describe
+
+            #content
         }
 
         #checks
@@ -111,6 +114,32 @@ fn describe(input: &DeriveInput, fields: &[Field<'_>], options: &Options) -> Tok
         fn describe(describer: &mut #vista::Describer) -> ::std::string::String {
             let name = #name;
             describer.structure::<Self>(&name, |#fields_name| { #(#lines)* })
+        }
+    }
+}
+
+/// `Persistent::release` and its kin: field by field.
+fn content(fields: &[Field<'_>], vista: &Path) -> TokenStream {
+    let types: Vec<_> = fields.iter().map(|field| field.ty).collect();
+    let members: Vec<_> = fields.iter().map(|field| &field.member).collect();
+    quote! {
+        const OWNS: bool = false #(|| <#types as #vista::Persistent>::OWNS)*;
+
+        fn release(
+            &self,
+            tx: &mut impl #vista::Writer,
+            depth: #vista::Depth,
+        ) -> #vista::Result<()> {
+            if <Self as #vista::Persistent>::OWNS {
+                #(#vista::Persistent::release(&self.#members, tx, depth)?;)*
+            }
+            ::core::result::Result::Ok(())
+        }
+
+        fn audit(&self, on: &impl #vista::Reader, audit: &mut #vista::Audit, depth: #vista::Depth) {
+            if <Self as #vista::Persistent>::OWNS {
+                #(#vista::Persistent::audit(&self.#members, on, audit, depth);)*
+            }
         }
     }
 }

@@ -1,0 +1,297 @@
+//! What the collections ask of a segment and of a transaction: to read, and to write.
+//!
+//! A method of a collection takes any [`Reader`], so that it reads through a segment and, inside a transaction, through
+//! that; what changes something takes a [`Writer`], which is a transaction.
+
+use rio::Medium;
+
+use crate::core::Core;
+use crate::error::Result;
+use crate::space::Place;
+use crate::{Error, PPtr, PSlice, Persistent, Segment, Transaction};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What can be read from: a [`Segment`], or a [`Transaction`], which sees its own changes.
+///
+/// ```
+/// use vista::{PVec, Reader, SegmentOptions};
+///
+/// fn sum(on: &impl Reader, numbers: PVec<u64>) -> vista::Result<u64> {
+///     Ok(numbers.iter(on)?.sum())
+/// }
+///
+/// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+/// segment.transaction(|tx| -> vista::Result<()> {
+///     let numbers = PVec::from_slice(tx, &[1, 2, 3])?;
+///     *tx.root_mut()? = numbers;
+///     assert_eq!(sum(tx, numbers)?, 6);
+///     Ok(())
+/// })?;
+/// assert_eq!(sum(&segment, *segment.root()?)?, 6);
+/// # Ok::<_, vista::Error>(())
+/// ```
+pub trait Reader: sealed::Sealed {
+    /// Reads a value, as [`Segment::get`].
+    ///
+    /// # Errors
+    /// [`Error::NullPointer`]; [`Error::BadPointer`]; [`Error::Poisoned`] after a rollback that failed.
+    fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T>;
+
+    /// Reads a slice, as [`Segment::slice`].
+    ///
+    /// # Errors
+    /// As [`get`](Reader::get).
+    fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]>;
+
+    /// Length of the segment in bytes: no structure in it can be longer.
+    fn segment_len(&self) -> u64;
+
+    /// The path, or what else the medium is called: for an error to name.
+    #[doc(hidden)]
+    fn segment_name(&self) -> std::sync::Arc<str>;
+
+    /// An error of a structure in the user data.
+    #[doc(hidden)]
+    #[cold]
+    fn damaged(&self, offset: u64, what: &'static str, found: u64, expected: &str) -> Error {
+        Error::Damaged { segment: self.segment_name(), offset, what, found, expected: expected.into() }
+    }
+
+    /// The error of an index behind the end.
+    #[doc(hidden)]
+    #[cold]
+    fn out_of_bounds(&self, index: u64, len: u64) -> Error {
+        Error::OutOfBounds { segment: self.segment_name(), index, len }
+    }
+}
+
+/// What can be written to: a [`Transaction`].
+///
+/// ```
+/// use vista::{PVec, SegmentOptions, Writer};
+///
+/// fn push_twice(tx: &mut impl Writer, numbers: PVec<u64>, n: u64) -> vista::Result<()> {
+///     numbers.push(tx, n)?;
+///     numbers.push(tx, n)
+/// }
+///
+/// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+/// segment.transaction(|tx| -> vista::Result<()> {
+///     let numbers = PVec::new(tx)?;
+///     *tx.root_mut()? = numbers;
+///     push_twice(tx, numbers, 7)
+/// })?;
+/// assert_eq!(segment.root()?.as_slice(&segment)?, [7, 7]);
+/// # Ok::<_, vista::Error>(())
+/// ```
+pub trait Writer: Reader {
+    /// Logs a value and lends it for writing, as [`Transaction::get_mut`].
+    ///
+    /// # Errors
+    /// As [`get`](Reader::get), and [`Error::NoSpace`] if the log has no room.
+    fn get_mut<T: Persistent>(&mut self, ptr: PPtr<T>) -> Result<&mut T>;
+
+    /// Logs a slice and lends it for writing, as [`Transaction::slice_mut`].
+    ///
+    /// # Errors
+    /// As [`get_mut`](Writer::get_mut).
+    fn slice_mut<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<&mut [T]>;
+
+    /// Logs a value and stores a new one, as [`Transaction::write`].
+    ///
+    /// # Errors
+    /// As [`get_mut`](Writer::get_mut).
+    fn write<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()>;
+
+    /// Number of the transaction.
+    #[doc(hidden)]
+    fn number(&self) -> u64;
+
+    /// Allocates `len` bytes whose content is not defined: before a crash image may show them, or anybody reads them,
+    /// the caller stores to all that counts. Length 0 is refused by nobody, and takes a block.
+    #[doc(hidden)]
+    fn alloc_block(&mut self, len: u64, align: u64) -> Result<u64>;
+
+    /// Frees what [`alloc_block`](Writer::alloc_block) gave, by the same numbers.
+    #[doc(hidden)]
+    fn free_block(&mut self, offset: u64, len: u64, align: u64) -> Result<()>;
+
+    /// Stores to *spare* bytes, without a before-image: what they hold did not count at the begin of the transaction,
+    /// nor at any savepoint of it, and does not count after a rollback. The commit makes them durable like all else.
+    #[doc(hidden)]
+    fn store_spare<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()>;
+
+    /// Stores a slice to spare bytes: see [`store_spare`](Writer::store_spare).
+    #[doc(hidden)]
+    fn store_spare_slice<T: Persistent>(&mut self, ptr: PPtr<T>, values: &[T]) -> Result<()>;
+
+    /// Sets spare bytes to zero: see [`store_spare`](Writer::store_spare).
+    #[doc(hidden)]
+    fn zero_spare(&mut self, offset: u64, len: u64) -> Result<()>;
+
+    /// Copies `len` bytes to spare ones: see [`store_spare`](Writer::store_spare).
+    #[doc(hidden)]
+    fn copy_to_spare(&mut self, from: u64, to: u64, len: u64) -> Result<()>;
+
+    /// Copies `len` bytes to others, which are logged. The two may overlap.
+    #[doc(hidden)]
+    fn copy_within(&mut self, from: u64, to: u64, len: u64) -> Result<()>;
+}
+
+impl<R: Persistent, M: Medium> sealed::Sealed for Segment<R, M> {}
+impl<R: Persistent, M: Medium> sealed::Sealed for Transaction<'_, R, M> {}
+
+impl<R: Persistent, M: Medium> Reader for Segment<R, M> {
+    #[inline(always)]
+    fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
+        Segment::get(self, ptr)
+    }
+
+    #[inline(always)]
+    fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
+        Segment::slice(self, slice)
+    }
+
+    fn segment_len(&self) -> u64 {
+        self.medium().map_or(0, Medium::len)
+    }
+
+    fn segment_name(&self) -> std::sync::Arc<str> {
+        self.name_shared()
+    }
+}
+
+impl<R: Persistent, M: Medium> Reader for Transaction<'_, R, M> {
+    #[inline(always)]
+    fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
+        Transaction::get(self, ptr)
+    }
+
+    #[inline(always)]
+    fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
+        Transaction::slice(self, slice)
+    }
+
+    fn segment_len(&self) -> u64 {
+        self.core().space.medium().len()
+    }
+
+    fn segment_name(&self) -> std::sync::Arc<str> {
+        self.core().name.clone()
+    }
+}
+
+impl<R: Persistent, M: Medium> Writer for Transaction<'_, R, M> {
+    #[inline(always)]
+    fn get_mut<T: Persistent>(&mut self, ptr: PPtr<T>) -> Result<&mut T> {
+        Transaction::get_mut(self, ptr)
+    }
+
+    #[inline(always)]
+    fn slice_mut<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<&mut [T]> {
+        Transaction::slice_mut(self, slice)
+    }
+
+    #[inline(always)]
+    fn write<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
+        Transaction::write(self, ptr, value)
+    }
+
+    fn number(&self) -> u64 {
+        Transaction::number(self)
+    }
+
+    fn alloc_block(&mut self, len: u64, align: u64) -> Result<u64> {
+        let (core, batch) = self.parts();
+        Ok(core.alloc(batch, len, align)?.offset())
+    }
+
+    fn free_block(&mut self, offset: u64, len: u64, align: u64) -> Result<()> {
+        let (core, batch) = self.parts();
+        core.free(batch, offset, len, align)
+    }
+
+    #[inline(always)]
+    fn store_spare<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
+        let place = self.spare(PSlice::<T>::from_raw_parts(ptr.offset(), 1))?;
+        self.parts().0.space.store_bytes(place, bytemuck::bytes_of::<T>(&value));
+        Ok(())
+    }
+
+    fn store_spare_slice<T: Persistent>(&mut self, ptr: PPtr<T>, values: &[T]) -> Result<()> {
+        let slice = PSlice::<T>::from_raw_parts(ptr.offset(), values.len() as u64);
+        let place = self.spare(slice)?;
+        self.parts().0.space.store_bytes(place, bytemuck::cast_slice(values));
+        Ok(())
+    }
+
+    fn zero_spare(&mut self, offset: u64, len: u64) -> Result<()> {
+        let place = self.spare(PSlice::<u8>::from_raw_parts(offset, len))?;
+        self.parts().0.space.store_zeroes(place);
+        Ok(())
+    }
+
+    fn copy_to_spare(&mut self, from: u64, to: u64, len: u64) -> Result<()> {
+        let to = self.spare(PSlice::<u8>::from_raw_parts(to, len))?;
+        let from = self.copy_source(from, len)?;
+        self.parts().0.space.copy_back(from, to);
+        Ok(())
+    }
+
+    fn copy_within(&mut self, from: u64, to: u64, len: u64) -> Result<()> {
+        let (core, batch) = self.parts();
+        let to: Place<u8> = core.follow_slice(PSlice::from_raw_parts(to, len))?;
+        core.log_range(batch, to)?;
+        if core.log.is_ordered {
+            core.settle(batch);
+        }
+        let from = self.copy_source(from, len)?;
+        self.parts().0.space.copy_back(from, to);
+        Ok(())
+    }
+}
+
+impl<R: Persistent, M: Medium> Transaction<'_, R, M> {
+    /// The bytes to copy from, with all stores to them made.
+    fn copy_source(&mut self, from: u64, len: u64) -> Result<Place<u8>> {
+        let (core, batch) = self.parts();
+        let place = core.follow_slice(PSlice::from_raw_parts(from, len))?;
+        core.settle_for(batch, place);
+        Ok(place)
+    }
+
+    /// The place of spare bytes, which may be stored to at once.
+    #[inline(always)]
+    fn spare<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<Place<u8>> {
+        let (core, batch) = self.parts();
+        let place = core.follow_slice(slice)?.bytes();
+        core.log_spare(batch, place)?;
+        Ok(place)
+    }
+}
+
+impl<M: Medium> Core<M> {
+    /// Makes sure that the commit will flush a range of spare bytes. There is no before-image, and hence no fence to
+    /// wait for.
+    #[inline(always)]
+    fn log_spare(&mut self, batch: &mut crate::batch::Batch, place: Place<u8>) -> Result<()> {
+        self.refuse_poisoned()?;
+        if self.log.is_ordered { self.log_spare_ordered(batch, place) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn log_spare_ordered(&mut self, batch: &mut crate::batch::Batch, place: Place<u8>) -> Result<()> {
+        if place.len() == 0 {
+            return Ok(());
+        }
+        self.settle_for(batch, place);
+        if self.log.seen.covers(place.offset(), place.len()) {
+            return Ok(());
+        }
+        self.note_spare(batch, place)?;
+        self.refuse_borrowed(place)
+    }
+}

@@ -1,0 +1,52 @@
+//! Collections that live in a segment: what std has, durable.
+//!
+//! | here | in std | memory |
+//! |---|---|---|
+//! | [`PVec<T>`] | `Vec<T>` | one header, one array |
+//! | [`PString`], [`PBytes`] | `String`, `Vec<u8>` | one block, while it does not outgrow it |
+//! | [`PHashMap<K, V>`] | `HashMap<K, V>` | open addressing, grown step by step |
+//! | [`PBTreeMap<K, V>`] | `BTreeMap<K, V>` | wide nodes whose entries do not move |
+//! | [`PVecDeque<T>`] | `VecDeque<T>` | one header, one ring |
+//! | [`PSlab<T>`] | the `slab` crate's `Slab<T>` | values that keep their number |
+//! | [`PCell<T>`] | `Box<T>` | one block |
+//! | [`POption<T>`] | `Option<Box<T>>` | one block |
+//!
+//! # Handles
+//! Each is a *handle*: 8 bytes, `Copy`, plain data, and so a field or an element of any other persistent type:
+//! `PHashMap<PString, PVec<u64>>` is a map from words to lists. A copy of a handle is the same collection, not another.
+//! The null handle, all zero, is a collection that was never made: it reads as empty, and a write to it is
+//! [`Error::NullPointer`](crate::Error::NullPointer). `new` makes one, and `or_new` makes the one that a field is to hold,
+//! if it holds none yet.
+//!
+//! Nothing is freed when a handle is overwritten. [`release`](crate::Transaction::release) frees a collection with
+//! everything in it, also the collections among its elements; forgetting it leaks, which
+//! [`check_content`](crate::Segment::check_content) shows.
+//!
+//! # Reading and writing
+//! Reading takes a [`Reader`](crate::Reader): a segment, or a transaction. Writing takes a [`Writer`](crate::Writer): a
+//! transaction. What was lent by reading borrows the reader, so that iterating while a transaction changes anything does
+//! not compile.
+//!
+//! # Errors
+//! Names and meaning are std's, with one difference, the same everywhere: *nothing panics*. Where std would (an index out
+//! of bounds), the result is [`Error::OutOfBounds`](crate::Error::OutOfBounds); every access can also meet damage
+//! ([`Error::Damaged`](crate::Error::Damaged), [`Error::BadPointer`](crate::Error::BadPointer)), because what a file holds
+//! is checked when it is followed. A method that returns an error in the middle of a transaction may have changed a
+//! part, which the transaction's rollback takes back: go on only behind a [savepoint](crate::Transaction::nested), or
+//! end it.
+//!
+//! # What a crash leaves
+//! Each operation is part of a transaction: after a crash all of it is there or nothing. That holds for its memory too:
+//! blocks that were allocated are free again, and blocks that were freed are not.
+
+pub mod layout; // their headers on the medium
+mod handle; // 8 bytes that name a collection
+mod key; // what maps are searched by
+mod vec; // PVec
+mod bytes; // PBytes
+mod string; // PString
+
+pub use bytes::PBytes;
+pub use key::Key;
+pub use string::PString;
+pub use vec::PVec;

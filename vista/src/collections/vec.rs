@@ -1,0 +1,615 @@
+//! A growable array. Start at [`PVec::new`] and [`PVec::push`].
+
+use std::ops::RangeBounds;
+use std::slice;
+
+use crate::collections::handle::handle;
+use crate::collections::layout::VecHeader;
+use crate::content::{Audit, Depth};
+use crate::error::Result;
+use crate::persistent::align_bytes_of;
+use crate::{Describer, PPtr, PSlice, Persistent, Reader, Writer, field};
+
+handle! {
+    /// A growable array: std's `Vec`, in a segment.
+    ///
+    /// ```
+    /// use vista::{PVec, Segment};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("numbers");
+    /// let mut segment = Segment::<PVec<u64>>::open_or_create(&path, 1 << 20)?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    ///     numbers.push(tx, 1)?;
+    ///     numbers.extend(tx, 2..=4)?;
+    ///     *numbers.get_mut(tx, 0)?.unwrap() = 10;
+    ///     Ok(())
+    /// })?;
+    /// let numbers = *segment.root()?;
+    /// assert_eq!(numbers.as_slice(&segment)?, [10, 2, 3, 4]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Cost
+    /// Reading is one check of bounds more than a slice. `push` logs 16 bytes of header; the element only where another
+    /// stood before. Growing doubles the capacity: the elements are copied once, into memory that is not logged.
+    PVec<T> of VecHeader, described as "PVec"
+}
+
+const HEADER_ALIGN: u64 = align_of::<VecHeader>() as u64;
+const HEADER_LEN: u64 = size_of::<VecHeader>() as u64;
+
+/// The first capacity of a vector that grows by itself: as much as fits in 64 bytes, at least one element.
+const fn first_capacity<T>() -> u64 {
+    match size_of::<T>() as u64 {
+        0 => u64::MAX,
+        size if size <= 16 => 64 / size,
+        size if size <= 1024 => 4,
+        _ => 1,
+    }
+}
+
+impl<T: Persistent> PVec<T> {
+    const ALIGN: u64 = align_bytes_of::<T>() as u64;
+
+    /// Makes an empty vector. Memory for elements comes with the first of them.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
+    pub fn new(tx: &mut impl Writer) -> Result<Self> {
+        Self::with_capacity(tx, 0)
+    }
+
+    /// Makes an empty vector with room for `capacity` elements.
+    ///
+    /// # Errors
+    /// As [`new`](PVec::new).
+    pub fn with_capacity(tx: &mut impl Writer, capacity: usize) -> Result<Self> {
+        let header = PPtr::from_offset(tx.alloc_block(HEADER_LEN, HEADER_ALIGN)?);
+        let data = allocate::<T>(tx, capacity as u64)?;
+        tx.store_spare(header, VecHeader { len: 0, spare_from: 0, capacity: capacity as u64, data })?;
+        Ok(Self::from_header(header))
+    }
+
+    /// Makes a vector of copies of these elements. Of elements that own others, the handles are copied.
+    ///
+    /// # Errors
+    /// As [`new`](PVec::new).
+    pub fn from_slice(tx: &mut impl Writer, elements: &[T]) -> Result<Self> {
+        let vec = Self::with_capacity(tx, elements.len())?;
+        vec.extend_from_slice(tx, elements)?;
+        Ok(vec)
+    }
+
+    /// The vector that a field holds; if it holds none yet, makes one and stores it there.
+    ///
+    /// # Errors
+    /// As [`new`](PVec::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
+    pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
+        let found = *tx.get(field)?;
+        if !found.is_null() {
+            return Ok(found);
+        }
+        let new = Self::new(tx)?;
+        tx.write(field, new)?;
+        Ok(new)
+    }
+
+    /// The header, its fields in agreement; that of an empty vector for null.
+    #[inline(always)]
+    fn load(self, on: &impl Reader) -> Result<VecHeader> {
+        if self.is_null() {
+            return Ok(VecHeader { len: 0, spare_from: 0, capacity: 0, data: 0 });
+        }
+        let header = *on.get(self.header)?;
+        if header.len > header.capacity {
+            return Err(on.damaged(self.offset(), "vector: length", header.len, "at most the capacity"));
+        }
+        Ok(header)
+    }
+
+    /// The header of a vector that is written to.
+    #[inline(always)]
+    fn load_to_write(self, on: &impl Reader) -> Result<VecHeader> {
+        on.get(self.header)?; // Null is an error here.
+        self.load(on)
+    }
+
+    /// Number of elements.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
+    pub fn len(self, on: &impl Reader) -> Result<usize> {
+        Ok(self.load(on)?.len as usize)
+    }
+
+    /// Whether there are no elements.
+    ///
+    /// # Errors
+    /// As [`len`](PVec::len).
+    pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
+        Ok(self.load(on)?.len == 0)
+    }
+
+    /// Number of elements for which there is memory.
+    ///
+    /// # Errors
+    /// As [`len`](PVec::len).
+    pub fn capacity(self, on: &impl Reader) -> Result<usize> {
+        Ok(self.load(on)?.capacity as usize)
+    }
+
+    /// All elements.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if the header is not
+    /// sound.
+    #[inline]
+    pub fn as_slice<A: Reader>(self, on: &A) -> Result<&[T]> {
+        let header = self.load(on)?;
+        on.slice(PSlice::from_raw_parts(header.data, header.len))
+    }
+
+    /// An iterator over the elements.
+    ///
+    /// # Errors
+    /// As [`as_slice`](PVec::as_slice); the iterator itself meets none.
+    pub fn iter<A: Reader>(self, on: &A) -> Result<slice::Iter<'_, T>> {
+        Ok(self.as_slice(on)?.iter())
+    }
+
+    /// The element at `index`, or `None` behind the end.
+    ///
+    /// # Errors
+    /// As [`as_slice`](PVec::as_slice).
+    #[inline]
+    pub fn get<A: Reader>(self, on: &A, index: usize) -> Result<Option<&T>> {
+        match self.place(on, index)? {
+            Some(place) => on.get(place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the element at `index` lies: for what takes a pointer. It is good until the vector grows or shrinks.
+    ///
+    /// # Errors
+    /// As [`len`](PVec::len).
+    #[inline]
+    pub fn place(self, on: &impl Reader, index: usize) -> Result<Option<PPtr<T>>> {
+        let header = self.load(on)?;
+        let is_inside = (index as u64) < header.len;
+        Ok(is_inside.then(|| element(header.data, index as u64)))
+    }
+
+    /// The first element.
+    ///
+    /// # Errors
+    /// As [`as_slice`](PVec::as_slice).
+    pub fn first<A: Reader>(self, on: &A) -> Result<Option<&T>> {
+        self.get(on, 0)
+    }
+
+    /// The last element.
+    ///
+    /// # Errors
+    /// As [`as_slice`](PVec::as_slice).
+    pub fn last<A: Reader>(self, on: &A) -> Result<Option<&T>> {
+        match self.len(on)? {
+            0 => Ok(None),
+            len => self.get(on, len - 1),
+        }
+    }
+
+    /// Whether an element equals `value`.
+    ///
+    /// # Errors
+    /// As [`as_slice`](PVec::as_slice).
+    pub fn contains(self, on: &impl Reader, value: &T) -> Result<bool>
+    where
+        T: PartialEq,
+    {
+        Ok(self.as_slice(on)?.contains(value))
+    }
+
+    /// Lends the element at `index` for writing; logs it alone.
+    ///
+    /// # Errors
+    /// As [`as_slice`](PVec::as_slice), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
+    #[inline]
+    pub fn get_mut<W: Writer>(self, tx: &mut W, index: usize) -> Result<Option<&mut T>> {
+        match self.place(tx, index)? {
+            Some(place) => tx.get_mut(place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Logs all elements and lends them for writing.
+    ///
+    /// # Errors
+    /// As [`get_mut`](PVec::get_mut).
+    pub fn as_mut_slice<W: Writer>(self, tx: &mut W) -> Result<&mut [T]> {
+        let header = self.load(tx)?;
+        tx.slice_mut(PSlice::from_raw_parts(header.data, header.len))
+    }
+
+    /// Stores an element, and returns the one that stood there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`](crate::Error::OutOfBounds); and as [`get_mut`](PVec::get_mut).
+    pub fn set(self, tx: &mut impl Writer, index: usize, value: T) -> Result<T> {
+        let place = self.inside(tx, index)?;
+        let old = *tx.get(place)?;
+        tx.write(place, value)?;
+        Ok(old)
+    }
+
+    /// Exchanges two elements.
+    ///
+    /// # Errors
+    /// As [`set`](PVec::set).
+    pub fn swap(self, tx: &mut impl Writer, a: usize, b: usize) -> Result<()> {
+        let (a, b) = (self.inside(tx, a)?, self.inside(tx, b)?);
+        let (at_a, at_b) = (*tx.get(a)?, *tx.get(b)?);
+        tx.write(a, at_b)?;
+        tx.write(b, at_a)
+    }
+
+    /// Appends an element.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
+    /// as [`len`](PVec::len).
+    #[inline]
+    pub fn push(self, tx: &mut impl Writer, value: T) -> Result<()> {
+        let mut header = self.load_to_write(tx)?;
+        if header.len == header.capacity {
+            header = self.grow(tx, header, 1)?;
+        }
+        let place = element(header.data, header.len);
+        let mut lens = [header.len + 1, header.spare_from];
+        if header.len < header.spare_from {
+            tx.write(place, value)?; // Something stood there, maybe in this transaction.
+        } else {
+            tx.store_spare(place, value)?;
+            lens[1] = lens[0];
+        }
+        tx.write(self.lens(), lens)
+    }
+
+    /// Removes the last element and returns it.
+    ///
+    /// # Errors
+    /// As [`push`](PVec::push).
+    pub fn pop(self, tx: &mut impl Writer) -> Result<Option<T>> {
+        let header = self.load_to_write(tx)?;
+        let Some(last) = header.len.checked_sub(1) else { return Ok(None) };
+        let value = *tx.get(element(header.data, last))?;
+        tx.write(field!(self.header, VecHeader, len), last)?;
+        Ok(Some(value))
+    }
+
+    /// Appends copies of elements.
+    ///
+    /// # Errors
+    /// As [`push`](PVec::push); nothing is appended then.
+    pub fn extend_from_slice(self, tx: &mut impl Writer, elements: &[T]) -> Result<()> {
+        let count = elements.len() as u64;
+        let mut header = self.load_to_write(tx)?;
+        if count > header.capacity - header.len {
+            header = self.grow(tx, header, count)?;
+        }
+        let (used, spare) =
+            elements.split_at((header.spare_from.saturating_sub(header.len)).min(count) as usize);
+        let used_len = used.len() as u64;
+        if used_len > 0 {
+            tx.slice_mut(PSlice::from_raw_parts(element::<T>(header.data, header.len).offset(), used_len))?
+                .copy_from_slice(used);
+        }
+        tx.store_spare_slice(element(header.data, header.len + used_len), spare)?;
+        let len = header.len + count;
+        tx.write(self.lens(), [len, header.spare_from.max(len)])
+    }
+
+    /// Appends elements.
+    ///
+    /// # Errors
+    /// As [`push`](PVec::push); those before the one that failed are appended.
+    pub fn extend(self, tx: &mut impl Writer, elements: impl IntoIterator<Item = T>) -> Result<()> {
+        let elements = elements.into_iter();
+        self.reserve(tx, elements.size_hint().0)?;
+        for element in elements {
+            self.push(tx, element)?;
+        }
+        Ok(())
+    }
+
+    /// Inserts an element at `index`, and moves those behind it; logs what moves.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) behind the end; and as [`push`](PVec::push).
+    pub fn insert(self, tx: &mut impl Writer, index: usize, value: T) -> Result<()> {
+        let (index, header) = (index as u64, self.load_to_write(tx)?);
+        if index > header.len {
+            return Err(tx.out_of_bounds(index, header.len));
+        }
+        let Some(last) = header.len.checked_sub(1).filter(|_| index < header.len) else {
+            return self.push(tx, value);
+        };
+        let moved = *tx.get(element::<T>(header.data, last))?;
+        self.push(tx, moved)?;
+        let data = self.load(tx)?.data; // It may have grown.
+        self.shift(tx, data, index..last, 1)?;
+        tx.write(element(data, index), value)
+    }
+
+    /// Removes the element at `index` and returns it, and moves those behind it; logs what moves.
+    ///
+    /// # Errors
+    /// As [`set`](PVec::set).
+    pub fn remove(self, tx: &mut impl Writer, index: usize) -> Result<T> {
+        let place = self.inside(tx, index)?;
+        let (index, header) = (index as u64, self.load_to_write(tx)?);
+        let value = *tx.get(place)?;
+        self.shift(tx, header.data, index + 1..header.len, -1)?;
+        tx.write(field!(self.header, VecHeader, len), header.len - 1)?;
+        Ok(value)
+    }
+
+    /// Removes the element at `index` and returns it, and puts the last one in its place.
+    ///
+    /// # Errors
+    /// As [`set`](PVec::set).
+    pub fn swap_remove(self, tx: &mut impl Writer, index: usize) -> Result<T> {
+        let place = self.inside(tx, index)?;
+        let last = self.pop(tx)?.expect("there is an element at `index`");
+        if self.load(tx)?.len == index as u64 {
+            return Ok(last);
+        }
+        let value = *tx.get(place)?;
+        tx.write(place, last)?;
+        Ok(value)
+    }
+
+    /// Moves the elements of `range` by `by` places; logs where they come to lie.
+    fn shift(self, tx: &mut impl Writer, data: u64, range: std::ops::Range<u64>, by: i64) -> Result<()> {
+        let size = size_of::<T>() as u64;
+        let from = element::<T>(data, range.start).offset();
+        tx.copy_within(from, from.wrapping_add_signed(by * size as i64), (range.end - range.start) * size)
+    }
+
+    /// Keeps the first `len` elements. Those behind are released.
+    ///
+    /// # Errors
+    /// As [`pop`](PVec::pop), and of releasing an element.
+    pub fn truncate(self, tx: &mut impl Writer, len: usize) -> Result<()> {
+        let header = self.load_to_write(tx)?;
+        let len = len as u64;
+        if len >= header.len {
+            return Ok(());
+        }
+        release_range::<T>(tx, header.data, len..header.len, Depth::default())?;
+        tx.write(field!(self.header, VecHeader, len), len)
+    }
+
+    /// Removes and releases all elements; keeps the memory.
+    ///
+    /// # Errors
+    /// As [`truncate`](PVec::truncate).
+    pub fn clear(self, tx: &mut impl Writer) -> Result<()> {
+        self.truncate(tx, 0)
+    }
+
+    /// Makes the vector `len` elements long: releases what is too much, appends copies of `value` where it is too short.
+    ///
+    /// # Errors
+    /// As [`truncate`](PVec::truncate) and [`push`](PVec::push).
+    pub fn resize(self, tx: &mut impl Writer, len: usize, value: T) -> Result<()> {
+        self.truncate(tx, len)?;
+        let missing = len - self.len(tx)?;
+        self.extend(tx, std::iter::repeat_n(value, missing))
+    }
+
+    /// Keeps the elements for which `keep` is true, in their order. The others are released. Logs what moves.
+    ///
+    /// # Errors
+    /// As [`truncate`](PVec::truncate).
+    pub fn retain(self, tx: &mut impl Writer, mut keep: impl FnMut(&T) -> bool) -> Result<()> {
+        let header = self.load_to_write(tx)?;
+        let mut kept = 0;
+        for index in 0..header.len {
+            let value = *tx.get(element::<T>(header.data, index))?;
+            if !keep(&value) {
+                value.release(tx, Depth::default())?;
+                continue;
+            }
+            if kept < index {
+                tx.write(element(header.data, kept), value)?;
+            }
+            kept += 1;
+        }
+        tx.write(field!(self.header, VecHeader, len), kept)
+    }
+
+    /// Removes the elements of `range` and returns them. They belong to the caller now, and are not released.
+    ///
+    /// # Errors
+    /// As [`remove`](PVec::remove).
+    pub fn drain(self, tx: &mut impl Writer, range: impl RangeBounds<usize>) -> Result<Vec<T>> {
+        let header = self.load_to_write(tx)?;
+        let all = PSlice::<T>::from_raw_parts(header.data, header.len);
+        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
+        let Some(drained) = all.slice(bounds) else {
+            let end = match range.end_bound() {
+                std::ops::Bound::Included(&last) => last as u64 + 1,
+                std::ops::Bound::Excluded(&end) => end as u64,
+                std::ops::Bound::Unbounded => header.len,
+            };
+            return Err(tx.out_of_bounds(end, header.len));
+        };
+        if drained.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = tx.slice(drained)?.to_vec();
+        let count = values.len() as u64;
+        let start = match range.start_bound() {
+            std::ops::Bound::Included(&start) => start as u64,
+            std::ops::Bound::Excluded(&before) => before as u64 + 1,
+            std::ops::Bound::Unbounded => 0,
+        };
+        self.shift(tx, header.data, start + count..header.len, -(count as i64))?;
+        tx.write(field!(self.header, VecHeader, len), header.len - count)?;
+        Ok(values)
+    }
+
+    /// Sorts the elements; logs them all. Equal ones keep their order.
+    ///
+    /// # Errors
+    /// As [`as_mut_slice`](PVec::as_mut_slice).
+    pub fn sort(self, tx: &mut impl Writer) -> Result<()>
+    where
+        T: Ord,
+    {
+        self.as_mut_slice(tx)?.sort();
+        Ok(())
+    }
+
+    /// Makes room for `additional` elements more, at least.
+    ///
+    /// # Errors
+    /// As [`push`](PVec::push).
+    pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
+        let header = self.load_to_write(tx)?;
+        if additional as u64 > header.capacity - header.len {
+            self.grow(tx, header, additional as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the memory behind the last element.
+    ///
+    /// # Errors
+    /// As [`push`](PVec::push).
+    pub fn shrink_to_fit(self, tx: &mut impl Writer) -> Result<()> {
+        let header = self.load_to_write(tx)?;
+        if header.len < header.capacity {
+            self.move_to(tx, header, header.len)?;
+        }
+        Ok(())
+    }
+
+    /// Grows to at least `additional` elements more than there are, and at least doubles.
+    #[cold]
+    fn grow(self, tx: &mut impl Writer, header: VecHeader, additional: u64) -> Result<VecHeader> {
+        let least = header.len.saturating_add(additional);
+        let capacity = least.max(header.capacity.saturating_mul(2)).max(first_capacity::<T>());
+        self.move_to(tx, header, capacity)
+    }
+
+    /// Copies the elements to memory for `capacity` of them.
+    fn move_to(self, tx: &mut impl Writer, header: VecHeader, capacity: u64) -> Result<VecHeader> {
+        let data = allocate::<T>(tx, capacity)?;
+        tx.copy_to_spare(header.data, data, header.len * size_of::<T>() as u64)?;
+        deallocate::<T>(tx, header.data, header.capacity)?;
+        let header = VecHeader { len: header.len, spare_from: header.len, capacity, data };
+        tx.write(self.header, header)?;
+        Ok(header)
+    }
+
+    /// Where an element that there is lies.
+    #[inline(always)]
+    fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
+        match self.place(on, index)? {
+            Some(place) => Ok(place),
+            None => Err(on.out_of_bounds(index as u64, self.load(on)?.len)),
+        }
+    }
+
+    /// `len` and `spare_from`, side by side.
+    #[inline(always)]
+    fn lens(self) -> PPtr<[u64; 2]> {
+        field!(self.header, VecHeader, len).cast()
+    }
+}
+
+/// Where an element lies. The index is less than a capacity, which may be damaged: then this is where nothing can be.
+#[inline(always)]
+fn element<T>(data: u64, index: u64) -> PPtr<T> {
+    PPtr::from_offset(data.saturating_add(index.saturating_mul(size_of::<T>() as u64)))
+}
+
+/// Memory for elements; none for none, or if they have no bytes: their offset is then that of any aligned block.
+fn allocate<T: Persistent>(tx: &mut impl Writer, capacity: u64) -> Result<u64> {
+    match capacity.checked_mul(size_of::<T>() as u64) {
+        Some(0) => Ok(0),
+        len => tx.alloc_block(len.unwrap_or(u64::MAX), PVec::<T>::ALIGN),
+    }
+}
+
+fn deallocate<T: Persistent>(tx: &mut impl Writer, data: u64, capacity: u64) -> Result<()> {
+    match capacity.saturating_mul(size_of::<T>() as u64) {
+        0 => Ok(()),
+        len => tx.free_block(data, len, PVec::<T>::ALIGN),
+    }
+}
+
+/// Releases what elements own.
+pub(super) fn release_range<T: Persistent>(
+    tx: &mut impl Writer,
+    data: u64,
+    range: std::ops::Range<u64>,
+    depth: Depth,
+) -> Result<()> {
+    if T::OWNS {
+        for index in range {
+            let value = *tx.get(element::<T>(data, index))?;
+            value.release(tx, depth)?;
+        }
+    }
+    Ok(())
+}
+
+impl<T: Persistent> Persistent for PVec<T> {
+    const OWNS: bool = true;
+
+    fn describe(describer: &mut Describer) -> String {
+        ["PVec<", &T::describe(describer), ">"].concat()
+    }
+
+    fn release(&self, tx: &mut impl Writer, depth: Depth) -> Result<()> {
+        if self.is_null() {
+            return Ok(());
+        }
+        let depth = depth.deeper(tx)?;
+        let header = self.load(tx)?;
+        release_range::<T>(tx, header.data, 0..header.len, depth)?;
+        deallocate::<T>(tx, header.data, header.capacity)?;
+        tx.free_block(self.offset(), HEADER_LEN, HEADER_ALIGN)
+    }
+
+    fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
+        if self.is_null() || !audit.owns(self.offset(), HEADER_LEN, HEADER_ALIGN) {
+            return;
+        }
+        let looked = || -> Result<(VecHeader, &[T], Depth)> {
+            Ok((self.load(on)?, self.as_slice(on)?, depth.deeper(on)?))
+        };
+        match looked() {
+            Ok((header, elements, depth)) => {
+                if header.spare_from < header.len || header.spare_from > header.capacity {
+                    audit.broken(
+                        "INV-C4",
+                        self.offset(),
+                        format!("spare elements from {} on", header.spare_from),
+                    );
+                }
+                let len = header.capacity.saturating_mul(size_of::<T>() as u64);
+                if len > 0 && !audit.owns(header.data, len, Self::ALIGN) {
+                    return;
+                }
+                T::audit_all(elements, on, audit, depth);
+            }
+            Err(error) => audit.failed(self.offset(), &error),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a value owns: the memory of collections in it, and of those in their elements.
+//!
+//! Two walks know it: [`Persistent::release`] frees all of it, [`Persistent::audit`] looks at all of it and reports what
+//! is not sound. Both follow what the file holds, which may be damaged; a [`Depth`] ends a walk that would not end.
+
+use std::collections::HashMap;
+
+use rio::Medium;
+
+use crate::check::{Block, Violation};
+use crate::error::Result;
+use crate::heap::block_len;
+use crate::{Error, Persistent, Reader, Segment};
+
+/// How deep values may own each other for [`release`](Persistent::release) and [`audit`](Persistent::audit) to follow.
+pub const MAX_DEPTH: u32 = 64;
+
+/// How deep a walk has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth(u32);
+
+impl Depth {
+    /// One level deeper.
+    ///
+    /// # Errors
+    /// [`Error::TooDeep`] beyond [`MAX_DEPTH`] levels.
+    pub fn deeper(self, on: &impl Reader) -> Result<Depth> {
+        if self.0 == MAX_DEPTH {
+            return Err(Error::TooDeep { segment: on.segment_name(), limit: MAX_DEPTH });
+        }
+        Ok(Depth(self.0 + 1))
+    }
+}
+
+/// What a walk over the content of a segment has found; see [`Segment::check_content`].
+#[derive(Debug)]
+pub struct Audit {
+    /// What is not sound.
+    violations: Vec<Violation>,
+    /// The allocated blocks by offset, and whether an owner was found.
+    blocks: HashMap<u64, (u64, bool)>,
+    root: u64,
+    has_raw_pointers: bool,
+}
+
+impl Audit {
+    /// Notes that a block of `len` bytes, aligned to `align`, belongs to the value that is looked at. False, and a
+    /// violation, if it is no allocated block of that size or belongs to another value too: then do not look inside.
+    pub fn owns(&mut self, offset: u64, len: u64, align: u64) -> bool {
+        let wanted = block_len(len, align);
+        let found = match self.blocks.get_mut(&offset) {
+            None => format!("an owned block of {len} bytes is not allocated"),
+            Some((allocated, _)) if *allocated != wanted => {
+                format!(
+                    "an owned block of {len} bytes lies in one of {allocated}, where one of {wanted} belongs"
+                )
+            }
+            Some((_, true)) => "a block with two owners".to_owned(),
+            Some((_, is_owned)) => {
+                *is_owned = true;
+                return true;
+            }
+        };
+        self.broken("INV-C1", offset, found);
+        false
+    }
+
+    /// Reports a broken invariant, by its number in docs/INVARIANTS.md.
+    pub fn broken(&mut self, invariant: &'static str, offset: u64, found: impl Into<String>) {
+        self.violations.push(Violation { invariant, offset, found: found.into() });
+    }
+
+    /// Reports an error that reading met.
+    pub fn failed(&mut self, offset: u64, error: &Error) {
+        self.broken("INV-C3", offset, error.to_string());
+    }
+
+    /// Notes that there are pointers of which nobody knows whether they own something: blocks without an owner are no
+    /// violation then.
+    pub fn has_raw_pointers(&mut self) {
+        self.has_raw_pointers = true;
+    }
+}
+
+impl<R: Persistent, M: Medium> Segment<R, M> {
+    /// Every broken invariant: of the heap, as [`check`](Segment::check), and of every collection that the root owns.
+    /// Empty for a sound segment. Changes nothing. Reads everything, so that the time grows with the data.
+    ///
+    /// A block that nothing owns is a violation too (a leak), unless there are [`PPtr`](crate::PPtr)s or
+    /// [`PSlice`](crate::PSlice)s in the content: what they point to is known to the program alone.
+    ///
+    /// ```
+    /// use vista::{PVec, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = PVec::from_slice(tx, &[1, 2, 3])?;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(segment.check_content()?, []);
+    ///
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = PVec::null(); // Its memory is lost: `release` would have freed it.
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(segment.check_content()?[0].invariant, "INV-C2");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a rollback that failed.
+    pub fn check_content(&self) -> Result<Vec<Violation>> {
+        let blocks = self.blocks()?;
+        let mut audit = Audit {
+            violations: self.check()?,
+            blocks: blocks.iter().map(|&Block { offset, len }| (offset, (len, false))).collect(),
+            root: self.root_ptr().offset(),
+            has_raw_pointers: false,
+        };
+        self.root()?.audit(self, &mut audit, Depth::default());
+        let Audit { mut violations, blocks: owned, root, has_raw_pointers } = audit;
+        if !has_raw_pointers && violations.is_empty() {
+            let is_leaked = |block: &&Block| block.offset != root && !owned[&block.offset].1;
+            violations.extend(blocks.iter().filter(is_leaked).map(|block| Violation {
+                invariant: "INV-C2",
+                offset: block.offset,
+                found: format!("a block of {} bytes that nothing owns", block.len),
+            }));
+        }
+        Ok(violations)
+    }
+}

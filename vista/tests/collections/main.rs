@@ -1,0 +1,3 @@
+//! The collections: each equals its std model under any history, and survives hostile bytes.
+
+mod vec;
