@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::layout::{FORMAT_VERSION, KIND_FRESH, KIND_IMAGE, KIND_LINK, RootPage};
 use crate::recovery::InFlight;
 use crate::undo::RECORDS_START;
-use crate::{Recovery, format};
+use crate::{Recovery, fingerprint_of, format};
 
 pub use map::{Area, Run, Usage};
 pub use schema::{Collection, Field, Number, Schema, SchemaError, Structure, Type};
@@ -156,9 +156,12 @@ impl<M: Medium> Inspector<M> {
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if it fails its check, or cannot be read.
     pub fn schema(&self) -> Result<Schema> {
-        let RootInfo { layout, len, .. } = self.root()?;
+        let RootInfo { layout, len, fingerprint, .. } = self.root()?;
         let text_offset = self.core.heap.meta.start() + std::mem::offset_of!(RootPage, text) as u64;
-        let schema = Schema::parse(&layout).map_err(|error| {
+        // The fingerprint is that of the whole text.
+        let is_whole = fingerprint_of(&layout) == fingerprint;
+        let schema = if is_whole { Schema::parse(&layout) } else { Schema::parse_cut(&layout) };
+        let schema = schema.map_err(|error| {
             let found = layout.as_bytes().get(error.at).copied().unwrap_or(0);
             self.core.damaged(text_offset + error.at as u64, "root: layout", found.into(), error.expected)
         })?;

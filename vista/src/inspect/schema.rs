@@ -212,13 +212,38 @@ pub struct SchemaError {
 type Result<T, E = SchemaError> = std::result::Result<T, E>;
 
 impl Schema {
-    /// Reads the text of a layout. A text that ends in the middle, as one does that was too long for the segment, is read
-    /// as far as its structs are whole.
+    /// Reads the text of a layout.
     ///
     /// # Errors
     /// The first place that cannot be.
     pub fn parse(text: &str) -> Result<Schema> {
-        let (definitions, root, is_cut) = Parser { text, at: 0 }.layout()?;
+        let schema = Self::parse_parts(text, false)?;
+        if schema.is_cut {
+            return Err(SchemaError { at: text.len(), expected: "the rest of the layout" });
+        }
+        Ok(schema)
+    }
+
+    /// Reads the beginning of a text that was too long for its segment: the structs that are whole.
+    ///
+    /// ```
+    /// use vista::inspect::{Schema, Type};
+    ///
+    /// let schema = Schema::parse_cut("A{n:u64@0,b:PPtr<B>@8}size=16,align=8;B{x:u6")?;
+    /// assert_eq!(schema.structs().len(), 1);
+    /// let Type::Pointer(to) = &schema.structs()[0].fields[1].of else { panic!() };
+    /// assert_eq!(**to, Type::Unknown("B".to_owned()));
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse`](Schema::parse).
+    pub fn parse_cut(text: &str) -> Result<Schema> {
+        Self::parse_parts(text, true)
+    }
+
+    fn parse_parts(text: &str, is_cut: bool) -> Result<Schema> {
+        let (definitions, root, is_cut) = Parser { text, at: 0 }.layout(is_cut)?;
         let mut indices = HashMap::new();
         for (index, definition) in definitions.iter().enumerate() {
             if indices.insert(definition.name, index).is_some() {
@@ -431,12 +456,15 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// The structs, the root's type, and whether the text ends in the middle.
-    fn layout(mut self) -> Result<(Vec<Definition<'t>>, Spelled<'t>, bool)> {
+    /// The structs that are whole, the root's type, and whether the text ends in the middle.
+    fn layout(mut self, is_cut: bool) -> Result<(Vec<Definition<'t>>, Spelled<'t>, bool)> {
         let mut definitions: Vec<Definition<'t>> = Vec::new();
         let mut root = None;
         loop {
-            match self.part() {
+            // Of a text that was cut, the number at its end may have had more digits.
+            let part = self.part();
+            let part = if is_cut && self.rest().is_empty() { part.and(Err(Stop::Cut)) } else { part };
+            match part {
                 Ok(Part::Struct(definition)) => definitions.push(definition),
                 Ok(Part::Type(of)) if root.is_none() && definitions.is_empty() => root = Some(of),
                 Ok(Part::Type(_)) => return Err(self.error("the fields of a struct")),
