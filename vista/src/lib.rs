@@ -85,6 +85,7 @@ mod segment; // what the user opens
 mod options; // how it is created or opened
 mod transaction; // the only way to write to it
 mod format; // making and opening one
+mod migration; // a root of another type
 mod undo; // the log of before-images
 mod recovery; // the log of a transaction that did not end, met at open
 mod core; // what these share: space, log, heap

@@ -14,6 +14,7 @@ mod opening; // create, open, reopen, close
 mod ending; // commit, abort, and all the ways to leave a transaction
 mod lending; // every call that reads or writes
 mod pointers; // no pointer leads where it should not
+mod migration; // a root of another type
 mod savepoints; // positions to come back to
 mod large; // transactions longer than their log
 mod heap; // blocks against a model, through crashes
