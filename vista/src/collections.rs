@@ -45,7 +45,9 @@ mod key; // what maps are searched by
 mod vec; // PVec
 mod bytes; // PBytes
 mod string; // PString
+pub mod btree_map; // PBTreeMap, its iterators and entries
 
+pub use btree_map::PBTreeMap;
 pub use bytes::PBytes;
 pub use key::Key;
 pub use string::PString;
