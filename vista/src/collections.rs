@@ -45,8 +45,10 @@ mod key; // what maps are searched by
 mod vec; // PVec
 mod bytes; // PBytes
 mod string; // PString
+mod hash_map; // PHashMap, PHashSet
 
 pub use bytes::PBytes;
+pub use hash_map::{Entry, Iter, Keys, OccupiedEntry, PHashMap, PHashSet, VacantEntry, Values};
 pub use key::Key;
 pub use string::PString;
 pub use vec::PVec;
