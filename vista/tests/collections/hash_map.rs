@@ -252,8 +252,8 @@ fn apply<G: Kind>(
                 .iter(tx)?
                 .map(|(key, value)| (bytemuck::bytes_of(key).to_vec(), G::value_back(tx, value)))
                 .collect();
-            map.retain(tx, |key, _| numbers[bytemuck::bytes_of(key)] % n == 0)?;
-            model.retain(|_, v| *v % n == 0);
+            map.retain(tx, |key, _| numbers[bytemuck::bytes_of(key)].is_multiple_of(n))?;
+            model.retain(|_, v| v.is_multiple_of(n));
         }
         Op::ForEach(n) => {
             let mut count = 0;

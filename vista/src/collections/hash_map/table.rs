@@ -354,7 +354,7 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
     /// The bytes of a table of which so many groups were moved.
     #[inline(always)]
     pub(super) fn new<A: Reader>(on: &'a A, table: Table, moved: u64) -> Result<Self> {
-        if table.offset % Shape::<K, V>::ALIGN != 0 {
+        if !table.offset.is_multiple_of(Shape::<K, V>::ALIGN) {
             return Err(on.damaged(table.offset, "hash map: table", table.offset, "an aligned offset"));
         }
         let bytes = on.slice(PSlice::<u8>::from_raw_parts(table.offset, table.len::<K, V>()))?;
