@@ -1,3 +1,8 @@
 //! The collections: each equals its std model under any history, and survives hostile bytes.
 
+mod history; // any transactions, in any domain, beside a model
 mod vec;
+mod deque;
+mod slab;
+mod cell;
+mod option;
