@@ -59,6 +59,43 @@ impl Output {
     }
 }
 
+/// Many lines, written together.
+pub(crate) struct Lines {
+    output: Output,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    const LEN: usize = 1 << 16;
+
+    pub(crate) fn new() -> Lines {
+        Lines { output: Output::default(), buffer: Vec::with_capacity(Self::LEN) }
+    }
+
+    /// Whether the reader has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.output.is_closed
+    }
+
+    /// The next line is what `write` appends.
+    pub(crate) fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Failure> {
+        write(&mut self.buffer);
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= Self::LEN { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.output.bytes(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
 /// A number in groups of three digits.
 pub(crate) struct Grouped(pub(crate) u64);
 
