@@ -49,7 +49,9 @@ mod deque; // PVecDeque
 mod slab; // PSlab
 mod cell; // PCell
 mod option; // POption
+pub mod btree_map; // PBTreeMap, its iterators and entries
 
+pub use btree_map::PBTreeMap;
 pub use bytes::PBytes;
 pub use cell::PCell;
 pub use deque::{DequeIter, PVecDeque};
