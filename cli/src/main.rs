@@ -11,6 +11,8 @@ mod info; // what is in a segment
 mod check; // whether a segment is sound
 mod dump; // all of it: records, pages, values
 mod recover; // rolling back and closing, for real
+mod stress; // kills without end, on a bank or on maps
+mod kv; // a store of keys and values
 mod pages; // completions for shells, and man pages
 mod look; // what info and check see: a segment in a private copy
 mod usage; // a wrong command line, in one line
@@ -55,6 +57,8 @@ enum Command {
     Check(check::Args),
     Dump(dump::Args),
     Recover(recover::Args),
+    Stress(stress::Args),
+    Kv(kv::Args),
     Completions(pages::Completions),
     #[command(hide = true)]
     Man(pages::Man),
@@ -74,6 +78,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Dump(args) => dump::run(&args, paint),
         Command::Recover(args) => recover::run(&args, paint),
+        Command::Stress(args) => stress::run(&args, paint),
+        Command::Kv(args) => kv::run(&args),
         Command::Completions(args) => pages::complete(&args),
         Command::Man(args) => pages::man(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),

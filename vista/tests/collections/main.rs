@@ -2,3 +2,4 @@
 
 mod vec;
 mod btree_map;
+mod hash_map;
