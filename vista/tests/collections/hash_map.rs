@@ -238,11 +238,11 @@ fn apply<G: Kind>(
             assert_eq!(G::value_back(tx, &value), *model.entry(k).or_insert(v));
         }
         Op::EntryRemove(k) => match map.entry(tx, G::key(k))? {
-            vista::collections::Entry::Occupied(entry) => {
+            vista::hash_map::Entry::Occupied(entry) => {
                 let old = entry.remove()?;
                 assert_eq!(taken::<G>(tx, Some(old))?, model.remove(&k));
             }
-            vista::collections::Entry::Vacant(entry) => {
+            vista::hash_map::Entry::Vacant(entry) => {
                 assert!(!model.contains_key(&k) && entry.key() == G::key(k).borrow());
             }
         },
