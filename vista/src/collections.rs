@@ -45,10 +45,18 @@ mod key; // what maps are searched by
 mod vec; // PVec
 mod bytes; // PBytes
 mod string; // PString
-mod hash_map; // PHashMap, PHashSet
+mod deque; // PVecDeque
+mod slab; // PSlab
+mod cell; // PCell
+mod option; // POption
+pub mod hash_map; // PHashMap, PHashSet
 
 pub use bytes::PBytes;
-pub use hash_map::{Entry, Iter, Keys, OccupiedEntry, PHashMap, PHashSet, VacantEntry, Values};
+pub use cell::PCell;
+pub use deque::{DequeIter, PVecDeque};
+pub use hash_map::{PHashMap, PHashSet};
 pub use key::Key;
+pub use option::POption;
+pub use slab::{PSlab, SlabIter};
 pub use string::PString;
 pub use vec::PVec;
