@@ -25,7 +25,7 @@ const _: () = assert!(size_of::<VecHeader>() == 32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
 pub struct BytesHeader {
-    /// Number of bytes, in the low 31 bits. The highest bit is set when they stand in a block of their own, whose offset
+    /// Number of bytes, in the low 31 bits. [`IS_APART`] is set when they stand in a block of their own, whose offset
     /// stands behind the header, and before that block's capacity.
     pub len: u32,
     /// Room for bytes behind this header: 16 at least, so that offset and capacity of a block find theirs.
@@ -33,6 +33,53 @@ pub struct BytesHeader {
 }
 const _: () = assert!(size_of::<BytesHeader>() == 8);
 
+/// Set in [`BytesHeader::len`] when the bytes stand in a block of their own.
+pub const IS_APART: u32 = 1 << 31;
+
+/// The least room behind a [`BytesHeader`]: offset and capacity of a block.
+pub const INLINE_MIN: u32 = 16;
+
+/// Of a [`PVecDeque`](crate::PVecDeque): a ring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct DequeHeader {
+    /// Number of the first element. Numbers go up from front to back, and wrap round.
+    pub head: u64,
+    /// Number behind the last element: at most `capacity` more than `head`.
+    pub tail: u64,
+    /// Number of elements that the memory holds: 0, or a power of two. Element *n* stands in place *n* modulo this.
+    pub capacity: u64,
+    /// Offset of the first place; 0 while the capacity is 0.
+    pub data: u64,
+}
+const _: () = assert!(size_of::<DequeHeader>() == 32);
+
+/// Of a [`PSlab`](crate::PSlab): two arrays.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct SlabHeader {
+    /// Id of the first free slot below `used`, plus 1; 0 if there is none.
+    pub free_head: u64,
+    /// Number of values.
+    pub len: u64,
+    /// Slots from here on are free, and not in the list of free slots.
+    pub used: u64,
+    /// Slots from here on are spare: no value stood there since the memory was allocated. Never less than `used`.
+    pub spare_from: u64,
+    /// Number of slots that the memory holds.
+    pub capacity: u64,
+    /// Offset of the array of links, a `u64` for each slot: [`OCCUPIED`], or the next free slot plus 1, or 0; 0 while the
+    /// capacity is 0.
+    pub links: u64,
+    /// Offset of the array of values; 0 while the capacity is 0.
+    pub values: u64,
+}
+const _: () = assert!(size_of::<SlabHeader>() == 56);
+
+/// The link of a slot that has a value.
+pub const OCCUPIED: u64 = u64::MAX;
 /// Of a [`PBTreeMap`](crate::PBTreeMap).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
@@ -62,3 +109,40 @@ pub struct BTreeNode {
     pub order: [u8; 32],
 }
 const _: () = assert!(size_of::<BTreeNode>() == 40);
+/// Of a [`PHashMap`](crate::PHashMap) or [`PHashSet`](crate::PHashSet).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct HashMapHeader {
+    /// What keys are hashed with.
+    pub seed: u64,
+    /// Offset of the table; 0 while there is none.
+    pub table: u64,
+    /// Offset of the table that follows it; 0 but while the map grows.
+    pub next: u64,
+    /// The table has 2 to this power groups.
+    pub table_bits: u32,
+    /// The next one has 2 to this power groups.
+    pub next_bits: u32,
+    /// Number of entries.
+    pub len: u64,
+    /// How many empty slots may still be used in the table that takes new entries.
+    pub room: u64,
+    /// How far the map has grown: first the groups of the next table that are cleaned, from the first on; when these are
+    /// all, plus the groups of the table that were moved.
+    pub progress: u64,
+}
+const _: () = assert!(size_of::<HashMapHeader>() == 56);
+
+/// Slots of a group, each with a byte in the group's control word.
+pub const GROUP_SLOTS: u64 = 8;
+/// Control byte of a slot that was never used since the table was made: what it holds does not count.
+pub const SLOT_EMPTY: u8 = 0;
+/// Control byte of a slot whose entry was removed.
+pub const SLOT_DELETED: u8 = 1;
+/// Set in the control byte of a slot with an entry, over seven bits of its hash.
+pub const SLOT_FULL: u8 = 0x80;
+/// What the second half of a hash's seed is made with.
+pub const HASH_KEY: u64 = 0x9E37_79B9_7F4A_7C15;
+/// What a hash ends with.
+pub const HASH_FINISH: u64 = 0xD1B5_4A32_D192_ED03;
