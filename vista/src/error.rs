@@ -24,7 +24,7 @@ pub enum Error {
     /// The segment holds a root of another type.
     #[error(
         "{segment}: at offset {offset}: the root is of another type: found {found} (fingerprint \
-         {found_fingerprint:#018x}), expected {expected} (fingerprint {expected_fingerprint:#018x})"
+         {found_fingerprint:#018x}), expected {expected} (fingerprint {expected_fingerprint:#018x}); open it as what it is, and `Segment::migrate` it"
     )]
     RootMismatch {
         /// Path of the file, or the name of the medium.

@@ -197,8 +197,7 @@ pub(crate) fn root_place<R: Persistent, M: Medium>(core: &Core<M>) -> Result<Pla
 /// The page that describes the root, its check done.
 pub(crate) fn root_page<M: Medium>(core: &Core<M>) -> Result<&RootPage> {
     let start = core.heap.meta.start();
-    let place: Place<RootPage> = core.heap.meta.place(start, 1).expect("the root page lies in the metadata");
-    let [page] = core.space.read_inside(place) else { unreachable!("a place of one page") };
+    let [page] = core.space.read_inside(root_page_place(core)) else { unreachable!("a place of one page") };
     let crc = root_crc(page);
     if page.crc != crc {
         let offset = start + offset_of!(RootPage, crc) as u64;
@@ -227,6 +226,17 @@ fn root_crc(page: &RootPage) -> u32 {
 }
 
 fn store_root<M: Medium>(core: &mut Core<M>, root: Place<u8>, layout: &Layout) {
+    let place = root_page_place(core);
+    core.space.store_bytes(place.bytes(), bytemuck::bytes_of(&root_page_of(root, layout)));
+}
+
+/// The place of the page that describes the root.
+pub(crate) fn root_page_place<M: Medium>(core: &Core<M>) -> Place<RootPage> {
+    core.heap.meta.place(core.heap.meta.start(), 1).expect("the root page lies in the metadata")
+}
+
+/// The page that describes a root.
+pub(crate) fn root_page_of(root: Place<u8>, layout: &Layout) -> RootPage {
     let mut page = RootPage {
         root_offset: root.offset(),
         root_len: root.len(),
@@ -240,9 +250,7 @@ fn store_root<M: Medium>(core: &mut Core<M>, root: Place<u8>, layout: &Layout) {
     page.text[..len].copy_from_slice(&layout.text.as_bytes()[..len]);
     page.text_len = len as u32;
     page.crc = root_crc(&page);
-    let place: Place<RootPage> =
-        core.heap.meta.place(core.heap.meta.start(), 1).expect("the root page lies in the metadata");
-    core.space.store_bytes(place.bytes(), bytemuck::bytes_of(&page));
+    page
 }
 
 fn store_heap_page<M: Medium>(core: &mut Core<M>) {

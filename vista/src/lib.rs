@@ -85,6 +85,7 @@ mod segment; // what the user opens
 mod options; // how it is created or opened
 mod transaction; // the only way to write to it
 mod format; // making and opening one
+mod migration; // a root of another type
 mod undo; // the log of before-images
 mod recovery; // the log of a transaction that did not end, met at open
 mod core; // what these share: space, log, heap
@@ -109,7 +110,10 @@ mod error; // what can go wrong
 
 pub use access::{Reader, Writer};
 pub use check::{Block, Stats, Violation};
-pub use collections::{Key, PBytes, PCell, POption, PSlab, PString, PVec, PVecDeque};
+pub use collections::{
+    Key, PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PSlab, PString, PVec, PVecDeque, btree_map,
+    hash_map,
+};
 pub use content::{Audit, Depth, MAX_DEPTH};
 pub use error::{Error, Result};
 pub use options::SegmentOptions;

@@ -197,6 +197,10 @@ impl SegmentOptions {
         Segment::create_on(self.region.anonymous()?, self.log_len_or_default())
     }
 
+    pub(crate) fn region(&self) -> &RegionOptions {
+        &self.region
+    }
+
     /// Formats a region that has no name yet.
     fn fill<R: Persistent, E: From<Error>>(
         &self,

@@ -78,7 +78,7 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
         Self::with_core(core, recovery)
     }
 
-    fn with_core(mut core: Core<M>, recovery: Recovery) -> Result<Self> {
+    pub(crate) fn with_core(mut core: Core<M>, recovery: Recovery) -> Result<Self> {
         let root: Place<R> = format::root_place(&core)?;
         core.root = root.bytes();
         Ok(Segment { root, recovery, name: core.name.clone(), inner: Settled::new(core) })
@@ -272,9 +272,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
-    pub fn into_medium(mut self) -> Result<M> {
+    pub fn into_medium(self) -> Result<M> {
+        Ok(self.into_core()?.space.into_medium())
+    }
+
+    pub(crate) fn into_core(mut self) -> Result<Core<M>> {
         self.inner.begin()?;
-        Ok(self.inner.into_core().space.into_medium())
+        Ok(self.inner.into_core())
     }
 
     /// Makes everything durable and marks the medium as cleanly closed.

@@ -10,6 +10,8 @@ mod hostile; // on any bytes
 mod shapes; // elements of odd sizes
 mod nested; // collections of collections
 mod vec;
+mod btree_map;
+mod hash_map;
 mod deque;
 mod slab;
 mod cell;

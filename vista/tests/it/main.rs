@@ -14,11 +14,13 @@ mod opening; // create, open, reopen, close
 mod ending; // commit, abort, and all the ways to leave a transaction
 mod lending; // every call that reads or writes
 mod pointers; // no pointer leads where it should not
+mod migration; // a root of another type
 mod savepoints; // positions to come back to
 mod large; // transactions longer than their log
 mod heap; // blocks against a model, through crashes
 mod checker; // the check sees what it is for
 mod hostile; // any bytes at all
 mod view; // a wild store dies
+mod values; // what a root holds, by the names of its fields
 mod traits; // what may be sent and shared
 mod seeds; // what the fuzz targets begin with, and what they have found

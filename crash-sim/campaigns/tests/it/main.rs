@@ -4,6 +4,7 @@ mod slice; // every scenario, as far as a test may take
 mod forgetful; // a library that would not flush
 mod properties; // any transactions against a plain model, through any crash
 mod agreement; // the recorders see the same, at every opt-level
+mod migration; // from one type of root to the next
 mod region; // every store of a real region
 mod redo; // lrvm on a simulated disk
 mod lrvm; // the redo log, as far as a test may take
