@@ -1,0 +1,121 @@
+//! `example-session serve` and `example-session load`. Only ever on 127.0.0.1.
+
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use example_session::server::{Shared, serve};
+use example_session::{Micros, Rate, Store, load};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A web session cache and rate limiter that is still warm after a crash.
+#[derive(Parser)]
+#[command(name = "example-session", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve sessions on 127.0.0.1, until interrupted.
+    Serve(Serve),
+    /// Ask a server as much as it answers, and say how much that was.
+    Load(Load),
+}
+
+#[derive(Parser)]
+struct Serve {
+    /// The file that keeps sessions and buckets; made if it is not there.
+    #[arg(long, default_value = "sessions.vista")]
+    file: PathBuf,
+    /// The port; 0 for any. The first line that is printed says which.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// How long a session lasts if nobody asks for it.
+    #[arg(long, default_value = "30m")]
+    lifetime: humantime::Duration,
+    /// How long it takes until a client may ask once more.
+    #[arg(long, default_value = "20ms")]
+    interval: humantime::Duration,
+    /// How often a client may ask at once.
+    #[arg(long, default_value_t = 100)]
+    burst: u32,
+    /// How long the file may become, in MiB.
+    #[arg(long, default_value_t = 1024)]
+    max_mib: u64,
+}
+
+#[derive(Parser)]
+struct Load {
+    /// A server that runs already. Without this, one is started here for the time, on a file in the temporary directory,
+    /// which lets everybody in.
+    #[arg(long)]
+    port: Option<u16>,
+    /// How many connections ask at the same time.
+    #[arg(long, default_value_t = 32)]
+    connections: u16,
+    /// How long at most.
+    #[arg(long, default_value = "10s")]
+    time: humantime::Duration,
+    /// How many requests at most.
+    #[arg(long, default_value_t = 10_000_000)]
+    requests: u64,
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let done = tokio::runtime::Runtime::new().map_err(BoxError::from).and_then(|runtime| {
+        runtime.block_on(async {
+            match Cli::parse().command {
+                Command::Serve(args) => run_server(args).await,
+                Command::Load(args) => run_load(args).await,
+            }
+        })
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("example-session: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn micros(duration: Duration) -> Micros {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+async fn run_server(args: Serve) -> Result<(), BoxError> {
+    let rate = Rate { interval: micros(args.interval.into()), burst: args.burst };
+    let max_bytes = args.max_mib.saturating_mul(1 << 20);
+    let store = Store::open(&args.file, max_bytes, rate, micros(args.lifetime.into()), getrandom::u64()?)?;
+    let held = store.stats()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
+    writeln!(stdout, "{} sessions and {} buckets in {}", held.sessions, held.buckets, args.file.display())?;
+    stdout.flush()?;
+    drop(stdout);
+
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let end = async move {
+        let (interrupt, terminate) = (Box::pin(interrupt.recv()), Box::pin(terminate.recv()));
+        hyper_util_select(interrupt, terminate).await;
+    };
+    let shared = Shared::new(store);
+    serve(listener, shared.clone(), end).await?;
+    // A request may still hold it for a moment. What it committed is kept without closing, too.
+    if let Some(store) = shared.into_store() {
+        store.close()?;
+    }
+    Ok(())
+}
