@@ -7,6 +7,7 @@ use rio::Medium;
 
 use crate::core::Core;
 use crate::error::Result;
+use crate::inspect::Inspector;
 use crate::space::Place;
 use crate::{Error, PPtr, PSlice, Persistent, Segment, Transaction};
 
@@ -14,7 +15,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What can be read from: a [`Segment`], or a [`Transaction`], which sees its own changes.
+/// What can be read from: a [`Segment`], a [`Transaction`], which sees its own changes, or an [`Inspector`].
 ///
 /// ```
 /// use vista::{PVec, Reader, SegmentOptions};
@@ -143,6 +144,7 @@ pub trait Writer: Reader {
 
 impl<R: Persistent, M: Medium> sealed::Sealed for Segment<R, M> {}
 impl<R: Persistent, M: Medium> sealed::Sealed for Transaction<'_, R, M> {}
+impl<M: Medium> sealed::Sealed for Inspector<M> {}
 
 impl<R: Persistent, M: Medium> Reader for Segment<R, M> {
     #[inline(always)]
@@ -181,6 +183,25 @@ impl<R: Persistent, M: Medium> Reader for Transaction<'_, R, M> {
 
     fn segment_name(&self) -> std::sync::Arc<str> {
         self.core().name.clone()
+    }
+}
+
+/// What a segment holds, whatever its root: meaningful after [`recover`](Inspector::recover).
+impl<M: Medium> Reader for Inspector<M> {
+    fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
+        Ok(&self.core.space.read(self.core.follow(ptr)?)[0])
+    }
+
+    fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
+        Ok(self.core.space.read(self.core.follow_slice(slice)?))
+    }
+
+    fn segment_len(&self) -> u64 {
+        self.core.space.medium().len()
+    }
+
+    fn segment_name(&self) -> std::sync::Arc<str> {
+        self.core.name.clone()
     }
 }
 

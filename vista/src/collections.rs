@@ -45,8 +45,16 @@ mod key; // what maps are searched by
 mod vec; // PVec
 mod bytes; // PBytes
 mod string; // PString
+mod deque; // PVecDeque
+mod slab; // PSlab
+mod cell; // PCell
+mod option; // POption
 
 pub use bytes::PBytes;
+pub use cell::PCell;
+pub use deque::{DequeIter, PVecDeque};
 pub use key::Key;
+pub use option::POption;
+pub use slab::{PSlab, SlabIter};
 pub use string::PString;
 pub use vec::PVec;

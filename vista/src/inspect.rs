@@ -1,6 +1,11 @@
 //! Looking into a segment without its root type and without changing it: for tools.
 //!
-//! Start at [`Inspector::open`].
+//! [`Inspector`] has what is common to all segments: root, log, heap. What the root holds is read by the description
+//! that the segment keeps of it: a [`Schema`], and [`Value`]s. Start at [`Inspector::open`].
+
+mod map; // what each page is used for
+mod schema; // the text of a layout, read back
+mod value; // what bytes say by it
 
 use std::path::Path;
 
@@ -9,10 +14,14 @@ use rio::{Medium, Region};
 use crate::check::{Block, Stats, Violation};
 use crate::core::Core;
 use crate::error::Result;
-use crate::layout::{FORMAT_VERSION, KIND_FRESH, KIND_IMAGE, KIND_LINK};
+use crate::layout::{FORMAT_VERSION, KIND_FRESH, KIND_IMAGE, KIND_LINK, RootPage};
 use crate::recovery::InFlight;
 use crate::undo::RECORDS_START;
-use crate::{Recovery, format};
+use crate::{Recovery, fingerprint_of, format};
+
+pub use map::{Area, Run, Usage};
+pub use schema::{Collection, Field, Number, Schema, SchemaError, Structure, Type};
+pub use value::{Limits, Target, Value};
 
 /// A segment that is only looked at, whatever its root.
 ///
@@ -30,7 +39,7 @@ use crate::{Recovery, format};
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct Inspector<M: Medium = Region> {
-    core: Core<M>,
+    pub(crate) core: Core<M>,
 }
 
 impl<M: Medium> std::fmt::Debug for Inspector<M> {
@@ -142,6 +151,49 @@ impl<M: Medium> Inspector<M> {
         })
     }
 
+    /// What the root's description says.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if it fails its check, or cannot be read.
+    pub fn schema(&self) -> Result<Schema> {
+        let RootInfo { layout, len, fingerprint, .. } = self.root()?;
+        let text_offset = self.core.heap.meta.start() + std::mem::offset_of!(RootPage, text) as u64;
+        // The fingerprint is that of the whole text.
+        let is_whole = fingerprint_of(&layout) == fingerprint;
+        let schema = if is_whole { Schema::parse(&layout) } else { Schema::parse_cut(&layout) };
+        let schema = schema.map_err(|error| {
+            let found = layout.as_bytes().get(error.at).copied().unwrap_or(0);
+            self.core.damaged(text_offset + error.at as u64, "root: layout", found.into(), error.expected)
+        })?;
+        match schema.size_of(schema.root()) {
+            Some(size) if size != len => {
+                Err(self.core.damaged(text_offset, "root: size by its layout", size, &format!("{len}")))
+            }
+            _ => Ok(schema),
+        }
+    }
+
+    /// What the root holds. Meaningful after [`recover`](Inspector::recover).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counters");
+    /// use vista::Segment;
+    /// use vista::inspect::{Inspector, Limits, Value};
+    ///
+    /// Segment::<[u64; 4]>::create(&path, 1 << 20)?.close()?;
+    /// let root = Inspector::open(&path)?.value(&Limits::default())?;
+    /// assert!(matches!(root, Value::List { len: 4, .. }));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`schema`](Inspector::schema). What the root leads to and cannot be read is a value that says so.
+    pub fn value(&self, limits: &Limits) -> Result<Value> {
+        let schema = self.schema()?;
+        Ok(schema.value(self, schema.root(), self.root()?.offset, limits))
+    }
+
     /// The log.
     ///
     /// # Errors
@@ -193,5 +245,27 @@ impl<M: Medium> Inspector<M> {
     /// All allocated blocks, by offset. Meaningful after [`recover`](Inspector::recover).
     pub fn blocks(&self) -> Vec<Block> {
         self.core.blocks()
+    }
+
+    /// Makes everything durable and marks the medium as cleanly closed: for a medium that is no private copy, after
+    /// [`recover`](Inspector::recover).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// use vista::inspect::Inspector;
+    /// use vista::{Segment, rio::Region};
+    ///
+    /// Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// let mut inspector = Inspector::open_on(Region::open(&path)?)?; // The file itself.
+    /// inspector.recover()?; // As opening it with its root's type would.
+    /// inspector.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The medium's error; it then stays marked as open, which is always safe.
+    pub fn close(self) -> Result<()> {
+        Ok(self.core.space.into_medium().close()?)
     }
 }

@@ -110,7 +110,7 @@ mod error; // what can go wrong
 
 pub use access::{Reader, Writer};
 pub use check::{Block, Stats, Violation};
-pub use collections::{Key, PBytes, PString, PVec};
+pub use collections::{Key, PBytes, PCell, POption, PSlab, PString, PVec, PVecDeque};
 pub use content::{Audit, Depth, MAX_DEPTH};
 pub use error::{Error, Result};
 pub use options::SegmentOptions;

@@ -3,7 +3,7 @@
 //!
 //! A workload is a pure function from a seed and an index to a transaction. So a model in ordinary memory can
 //! replay any prefix of a run, and say of every byte that a crash left behind what it has to be. Start at
-//! [`Bank`], at [`Model::verify`], and at [`order_entry::Transaction`].
+//! [`Bank`], at [`Model::verify`], at [`order_entry::Transaction`], and at [`ycsb::Request`].
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod transfer; // what the transaction with a given index does
 mod model; // the bank in plain vectors, and the comparison with a segment
 mod plan; // the bank in plain bytes, and on lrvm
 pub mod order_entry; // order-entry: types, transactions, model
+pub mod ycsb; // YCSB's core workloads: requests, records, model
 mod random; // one number for each seed and index
 
 pub use bank::{Account, Bank, Branch, History, Id, Money, RING_LEN, Scale, Tables, Teller, debit_credit};

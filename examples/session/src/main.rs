@@ -108,8 +108,10 @@ async fn run_server(args: Serve) -> Result<(), BoxError> {
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let end = async move {
-        let (interrupt, terminate) = (Box::pin(interrupt.recv()), Box::pin(terminate.recv()));
-        hyper_util_select(interrupt, terminate).await;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     };
     let shared = Shared::new(store);
     serve(listener, shared.clone(), end).await?;
@@ -118,4 +120,48 @@ async fn run_server(args: Serve) -> Result<(), BoxError> {
         store.close()?;
     }
     Ok(())
+}
+
+async fn run_load(args: Load) -> Result<(), BoxError> {
+    let options = load::Options { connections: args.connections, time: args.time.into(), requests: args.requests };
+    let Some(port) = args.port else { return load_own_server(options).await };
+    report(&load::run((Ipv4Addr::LOCALHOST, port).into(), options).await?)
+}
+
+/// Starts a server in this process for as long as the load lasts.
+async fn load_own_server(options: load::Options) -> Result<(), BoxError> {
+    let dir = tempfile::tempdir()?;
+    let rate = Rate { interval: 1, burst: u32::MAX }; // Every request writes its bucket, and none has to wait.
+    let lifetime = micros(Duration::from_secs(1800));
+    let shared = Shared::new(Store::open(&dir.path().join("sessions"), 1 << 30, rate, lifetime, getrandom::u64()?)?);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let server: SocketAddr = listener.local_addr()?;
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(listener, shared.clone(), async {
+        let _ = ended.await; // Sent, or dropped: the end in either case.
+    }));
+    println!("a server on {server}, in this process; its sessions in {}", dir.path().display());
+    let measured = load::run(server, options).await;
+    drop(end);
+    serving.await??;
+    report(&measured?)
+}
+
+fn report(measured: &load::Measured) -> Result<(), BoxError> {
+    let count = measured.answer_count();
+    let mut out = io::stdout().lock();
+    writeln!(out, "{count} requests in {:.2} s", measured.time.as_secs_f64())?;
+    writeln!(out, "{:.0} requests a second", count as f64 / measured.time.as_secs_f64().max(f64::MIN_POSITIVE))?;
+    for (status, count) in &measured.answers {
+        writeln!(out, "  {count:>10} answered {status}")?;
+    }
+    for (name, share) in [("50 %", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("99.9 %", 0.999)] {
+        let nanos = measured.nanos.value_at_quantile(share);
+        writeln!(out, "{name:>8} within {:>8.1} us", nanos as f64 / 1000.0)?;
+    }
+    writeln!(out, "{:>8} within {:>8.1} us", "all", measured.nanos.max() as f64 / 1000.0)?;
+    match measured.broken {
+        0 => Ok(()),
+        broken => Err(format!("{broken} connections broke").into()),
+    }
 }

@@ -1,7 +1,7 @@
 //! A growable string of bytes, in one block as long as it does not outgrow it. Start at [`PBytes::from_slice`].
 
 use crate::collections::handle::handle;
-use crate::collections::layout::BytesHeader;
+use crate::collections::layout::{BytesHeader, INLINE_MIN, IS_APART};
 use crate::content::{Audit, Depth};
 use crate::error::Result;
 use crate::{Describer, Error, PPtr, PSlice, Persistent, Reader, Writer};
@@ -27,12 +27,8 @@ handle! {
     PBytes<> of BytesHeader, described as "PBytes"
 }
 
-/// Set in [`BytesHeader::len`] when the bytes stand in a block of their own.
-const IS_APART: u32 = 1 << 31;
 const HEADER_LEN: u64 = size_of::<BytesHeader>() as u64;
 const ALIGN: u64 = align_of::<u64>() as u64;
-/// The least room behind a header: offset and capacity of a block.
-const INLINE_MIN: usize = 16;
 
 /// Where the bytes of a string stand.
 #[derive(Clone, Copy)]
@@ -61,7 +57,7 @@ impl PBytes {
                 expected: format!("at most {}", Self::MAX_LEN).into(),
             });
         }
-        let inline_capacity = bytes.len().max(INLINE_MIN);
+        let inline_capacity = bytes.len().max(INLINE_MIN as usize);
         let header = PPtr::from_offset(tx.alloc_block(HEADER_LEN + inline_capacity as u64, ALIGN)?);
         let (len, inline_capacity) = (bytes.len() as u32, inline_capacity as u32);
         tx.store_spare(header, BytesHeader { len, inline_capacity })?;

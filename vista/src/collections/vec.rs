@@ -1,6 +1,6 @@
 //! A growable array. Start at [`PVec::new`] and [`PVec::push`].
 
-use std::ops::RangeBounds;
+use std::ops::{Bound, Range, RangeBounds};
 use std::slice;
 
 use crate::collections::handle::handle;
@@ -41,7 +41,7 @@ const HEADER_ALIGN: u64 = align_of::<VecHeader>() as u64;
 const HEADER_LEN: u64 = size_of::<VecHeader>() as u64;
 
 /// The first capacity of a vector that grows by itself: as much as fits in 64 bytes, at least one element.
-const fn first_capacity<T>() -> u64 {
+pub(super) const fn first_capacity<T>() -> u64 {
     match size_of::<T>() as u64 {
         0 => u64::MAX,
         size if size <= 16 => 64 / size,
@@ -51,8 +51,6 @@ const fn first_capacity<T>() -> u64 {
 }
 
 impl<T: Persistent> PVec<T> {
-    const ALIGN: u64 = align_bytes_of::<T>() as u64;
-
     /// Makes an empty vector. Memory for elements comes with the first of them.
     ///
     /// # Errors
@@ -99,21 +97,20 @@ impl<T: Persistent> PVec<T> {
     /// The header, its fields in agreement; that of an empty vector for null.
     #[inline(always)]
     fn load(self, on: &impl Reader) -> Result<VecHeader> {
-        if self.is_null() {
-            return Ok(VecHeader { len: 0, spare_from: 0, capacity: 0, data: 0 });
+        match self.is_null() {
+            true => Ok(VecHeader { len: 0, spare_from: 0, capacity: 0, data: 0 }),
+            false => self.load_to_write(on),
         }
-        let header = *on.get(self.header)?;
-        if header.len > header.capacity {
-            return Err(on.damaged(self.offset(), "vector: length", header.len, "at most the capacity"));
-        }
-        Ok(header)
     }
 
     /// The header of a vector that is written to.
     #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<VecHeader> {
-        on.get(self.header)?; // Null is an error here.
-        self.load(on)
+        let header = *on.get(self.header)?; // Null is an error here.
+        if header.len > room::<T>(on, header.capacity) {
+            return Err(on.damaged(self.offset(), "vector: length", header.len, "at most the capacity"));
+        }
+        Ok(header)
     }
 
     /// Number of elements.
@@ -218,10 +215,9 @@ impl<T: Persistent> PVec<T> {
     /// As [`as_slice`](PVec::as_slice), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
     #[inline]
     pub fn get_mut<W: Writer>(self, tx: &mut W, index: usize) -> Result<Option<&mut T>> {
-        match self.place(tx, index)? {
-            Some(place) => tx.get_mut(place).map(Some),
-            None => Ok(None),
-        }
+        let header = self.load_to_write(tx)?;
+        let is_inside = (index as u64) < header.len;
+        if is_inside { tx.get_mut(element(header.data, index as u64)).map(Some) } else { Ok(None) }
     }
 
     /// Logs all elements and lends them for writing.
@@ -229,7 +225,7 @@ impl<T: Persistent> PVec<T> {
     /// # Errors
     /// As [`get_mut`](PVec::get_mut).
     pub fn as_mut_slice<W: Writer>(self, tx: &mut W) -> Result<&mut [T]> {
-        let header = self.load(tx)?;
+        let header = self.load_to_write(tx)?;
         tx.slice_mut(PSlice::from_raw_parts(header.data, header.len))
     }
 
@@ -263,7 +259,7 @@ impl<T: Persistent> PVec<T> {
     #[inline]
     pub fn push(self, tx: &mut impl Writer, value: T) -> Result<()> {
         let mut header = self.load_to_write(tx)?;
-        if header.len == header.capacity {
+        if header.len == room::<T>(tx, header.capacity) {
             header = self.grow(tx, header, 1)?;
         }
         let place = element(header.data, header.len);
@@ -296,7 +292,7 @@ impl<T: Persistent> PVec<T> {
     pub fn extend_from_slice(self, tx: &mut impl Writer, elements: &[T]) -> Result<()> {
         let count = elements.len() as u64;
         let mut header = self.load_to_write(tx)?;
-        if count > header.capacity - header.len {
+        if count > room::<T>(tx, header.capacity) - header.len {
             header = self.grow(tx, header, count)?;
         }
         let (used, spare) =
@@ -372,10 +368,10 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Moves the elements of `range` by `by` places; logs where they come to lie.
-    fn shift(self, tx: &mut impl Writer, data: u64, range: std::ops::Range<u64>, by: i64) -> Result<()> {
-        let size = size_of::<T>() as u64;
+    fn shift(self, tx: &mut impl Writer, data: u64, range: Range<u64>, by: i64) -> Result<()> {
         let from = element::<T>(data, range.start).offset();
-        tx.copy_within(from, from.wrapping_add_signed(by * size as i64), (range.end - range.start) * size)
+        let to = element::<T>(data, range.start.wrapping_add_signed(by)).offset();
+        tx.copy_within(from, to, bytes_of::<T>(range.end - range.start))
     }
 
     /// Keeps the first `len` elements. Those behind are released.
@@ -437,27 +433,14 @@ impl<T: Persistent> PVec<T> {
     /// As [`remove`](PVec::remove).
     pub fn drain(self, tx: &mut impl Writer, range: impl RangeBounds<usize>) -> Result<Vec<T>> {
         let header = self.load_to_write(tx)?;
-        let all = PSlice::<T>::from_raw_parts(header.data, header.len);
-        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
-        let Some(drained) = all.slice(bounds) else {
-            let end = match range.end_bound() {
-                std::ops::Bound::Included(&last) => last as u64 + 1,
-                std::ops::Bound::Excluded(&end) => end as u64,
-                std::ops::Bound::Unbounded => header.len,
-            };
-            return Err(tx.out_of_bounds(end, header.len));
-        };
-        if drained.is_empty() {
+        let range = resolve(tx, &range, header.len)?;
+        let count = range.end - range.start;
+        if count == 0 {
             return Ok(Vec::new());
         }
-        let values = tx.slice(drained)?.to_vec();
-        let count = values.len() as u64;
-        let start = match range.start_bound() {
-            std::ops::Bound::Included(&start) => start as u64,
-            std::ops::Bound::Excluded(&before) => before as u64 + 1,
-            std::ops::Bound::Unbounded => 0,
-        };
-        self.shift(tx, header.data, start + count..header.len, -(count as i64))?;
+        let drained = element::<T>(header.data, range.start).offset();
+        let values = tx.slice(PSlice::<T>::from_raw_parts(drained, count))?.to_vec();
+        self.shift(tx, header.data, range.end..header.len, -(count as i64))?;
         tx.write(field!(self.header, VecHeader, len), header.len - count)?;
         Ok(values)
     }
@@ -480,7 +463,7 @@ impl<T: Persistent> PVec<T> {
     /// As [`push`](PVec::push).
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
         let header = self.load_to_write(tx)?;
-        if additional as u64 > header.capacity - header.len {
+        if additional as u64 > room::<T>(tx, header.capacity) - header.len {
             self.grow(tx, header, additional as u64)?;
         }
         Ok(())
@@ -502,6 +485,7 @@ impl<T: Persistent> PVec<T> {
     #[cold]
     fn grow(self, tx: &mut impl Writer, header: VecHeader, additional: u64) -> Result<VecHeader> {
         let least = header.len.saturating_add(additional);
+        refuse_more::<T>(tx, least)?;
         let capacity = least.max(header.capacity.saturating_mul(2)).max(first_capacity::<T>());
         self.move_to(tx, header, capacity)
     }
@@ -509,19 +493,20 @@ impl<T: Persistent> PVec<T> {
     /// Copies the elements to memory for `capacity` of them.
     fn move_to(self, tx: &mut impl Writer, header: VecHeader, capacity: u64) -> Result<VecHeader> {
         let data = allocate::<T>(tx, capacity)?;
-        tx.copy_to_spare(header.data, data, header.len * size_of::<T>() as u64)?;
+        tx.copy_to_spare(header.data, data, bytes_of::<T>(header.len))?;
         deallocate::<T>(tx, header.data, header.capacity)?;
         let header = VecHeader { len: header.len, spare_from: header.len, capacity, data };
         tx.write(self.header, header)?;
         Ok(header)
     }
 
-    /// Where an element that there is lies.
+    /// Where an element that there is lies, to be written to.
     #[inline(always)]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
-        match self.place(on, index)? {
-            Some(place) => Ok(place),
-            None => Err(on.out_of_bounds(index as u64, self.load(on)?.len)),
+        let header = self.load_to_write(on)?;
+        match (index as u64) < header.len {
+            true => Ok(element(header.data, index as u64)),
+            false => Err(on.out_of_bounds(index as u64, header.len)),
         }
     }
 
@@ -532,32 +517,75 @@ impl<T: Persistent> PVec<T> {
     }
 }
 
+/// Bytes of so many elements. Their number may be damaged: then it is more than there can be.
+#[inline(always)]
+pub(super) fn bytes_of<T>(count: u64) -> u64 {
+    count.saturating_mul(size_of::<T>() as u64)
+}
+
+/// How many elements the capacity has room for. Those without bytes take no memory, and would be counted without end:
+/// there may be as many as the segment has bytes.
+#[inline(always)]
+pub(super) fn room<T>(on: &impl Reader, capacity: u64) -> u64 {
+    if size_of::<T>() == 0 { capacity.min(on.segment_len()) } else { capacity }
+}
+
+/// An error for more elements without bytes than there may be.
+pub(super) fn refuse_more<T>(tx: &mut impl Writer, count: u64) -> Result<()> {
+    // More than any heap has, so that the error has its numbers.
+    if count > room::<T>(tx, u64::MAX) { tx.alloc_block(u64::MAX, 1).map(drop) } else { Ok(()) }
+}
+
+/// What a range means in a collection of so many elements.
+pub(super) fn resolve(on: &impl Reader, range: &impl RangeBounds<usize>, len: u64) -> Result<Range<u64>> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start as u64,
+        Bound::Excluded(&before) => (before as u64).saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => (last as u64).saturating_add(1),
+        Bound::Excluded(&end) => end as u64,
+        Bound::Unbounded => len,
+    };
+    if end > len || start > len {
+        return Err(on.out_of_bounds(end.max(start), len));
+    }
+    if start > end { Err(on.out_of_bounds(start, end)) } else { Ok(start..end) }
+}
+
 /// Where an element lies. The index is less than a capacity, which may be damaged: then this is where nothing can be.
 #[inline(always)]
-fn element<T>(data: u64, index: u64) -> PPtr<T> {
+pub(super) fn element<T>(data: u64, index: u64) -> PPtr<T> {
     PPtr::from_offset(data.saturating_add(index.saturating_mul(size_of::<T>() as u64)))
 }
 
 /// Memory for elements; none for none, or if they have no bytes: their offset is then that of any aligned block.
-fn allocate<T: Persistent>(tx: &mut impl Writer, capacity: u64) -> Result<u64> {
+pub(super) fn allocate<T: Persistent>(tx: &mut impl Writer, capacity: u64) -> Result<u64> {
     match capacity.checked_mul(size_of::<T>() as u64) {
         Some(0) => Ok(0),
-        len => tx.alloc_block(len.unwrap_or(u64::MAX), PVec::<T>::ALIGN),
+        len => tx.alloc_block(len.unwrap_or(u64::MAX), align_bytes_of::<T>() as u64),
     }
 }
 
-fn deallocate<T: Persistent>(tx: &mut impl Writer, data: u64, capacity: u64) -> Result<()> {
-    match capacity.saturating_mul(size_of::<T>() as u64) {
+pub(super) fn deallocate<T: Persistent>(tx: &mut impl Writer, data: u64, capacity: u64) -> Result<()> {
+    match bytes_of::<T>(capacity) {
         0 => Ok(()),
-        len => tx.free_block(data, len, PVec::<T>::ALIGN),
+        len => tx.free_block(data, len, align_bytes_of::<T>() as u64),
     }
+}
+
+/// Claims the memory of elements for an audit.
+pub(super) fn owns_array<T: Persistent>(audit: &mut Audit, data: u64, capacity: u64) -> bool {
+    let len = bytes_of::<T>(capacity);
+    len == 0 || audit.owns(data, len, align_bytes_of::<T>() as u64)
 }
 
 /// Releases what elements own.
 pub(super) fn release_range<T: Persistent>(
     tx: &mut impl Writer,
     data: u64,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     depth: Depth,
 ) -> Result<()> {
     if T::OWNS {
@@ -603,8 +631,7 @@ impl<T: Persistent> Persistent for PVec<T> {
                         format!("spare elements from {} on", header.spare_from),
                     );
                 }
-                let len = header.capacity.saturating_mul(size_of::<T>() as u64);
-                if len > 0 && !audit.owns(header.data, len, Self::ALIGN) {
+                if !owns_array::<T>(audit, header.data, header.capacity) {
                     return;
                 }
                 T::audit_all(elements, on, audit, depth);

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use vista::collections;
+
 use crate::document::{Format, differences};
 
 const DOCUMENT: &str = include_str!("../../../docs/FORMAT.md");
 const RIO_SOURCE: &str = include_str!("../../../rio/src/layout.rs");
 const VISTA_SOURCE: &str = include_str!("../../src/layout.rs");
+const COLLECTIONS_SOURCE: &str = include_str!("../../src/collections/layout.rs");
 const SEAL_SOURCE: &str = include_str!("../../src/seal.rs");
 
 fn size_of_field<S, F>(_witness: fn(&S) -> &F) -> u64 {
@@ -59,6 +62,10 @@ fn code() -> Format {
         vista::ZoneEntry { offset, page_count, top, check }
         vista::PageDescriptor { kind, class, reserved, freed_sequence, run_pages, next, prev, reserved_word, bitmap,
             check }
+        collections::VecHeader { len, spare_from, capacity, data }
+        collections::BytesHeader { len, inline_capacity }
+        collections::DequeHeader { head, tail, capacity, data }
+        collections::SlabHeader { free_head, len, used, spare_from, capacity, links, values }
     }
     constants! { format:
         rio::VERSION rio::COPY_LEN
@@ -67,6 +74,7 @@ fn code() -> Format {
         vista::KIND_SAVEPOINT vista::RECORD_LEN_BITS vista::RECORD_LOW_BITS vista::PAYLOAD_LEN_MAX
         vista::ROOT_TEXT_LEN vista::CLASS_LISTS vista::RUN_LISTS vista::ZONES_MAX vista::PAGE_INNER vista::PAGE_FREE
         vista::PAGE_FREE_TAIL vista::PAGE_SLAB vista::PAGE_LARGE vista::DESCRIPTOR_LEN vista::META_PAGES
+        collections::IS_APART collections::INLINE_MIN collections::OCCUPIED
     }
     let classes = vista::layout::CLASSES.map(|class| class.to_string()).join(" ");
     for (name, value) in [
@@ -115,7 +123,7 @@ fn the_document_describes_the_code() {
 #[test]
 fn this_test_knows_every_struct_and_constant_of_the_layouts() {
     let code = code();
-    for (layer, source) in [("rio", RIO_SOURCE), ("vista", VISTA_SOURCE)] {
+    for (layer, source) in [("rio", RIO_SOURCE), ("vista", VISTA_SOURCE), ("collections", COLLECTIONS_SOURCE)] {
         for name in names_after(source, "pub struct ") {
             assert!(code.structures.contains_key(&format!("{layer}::{name}")), "{layer}::{name}");
         }

@@ -21,5 +21,6 @@ mod heap; // blocks against a model, through crashes
 mod checker; // the check sees what it is for
 mod hostile; // any bytes at all
 mod view; // a wild store dies
+mod values; // what a root holds, by the names of its fields
 mod traits; // what may be sent and shared
 mod seeds; // what the fuzz targets begin with, and what they have found

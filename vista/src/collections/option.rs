@@ -1,0 +1,287 @@
+//! A value that may be there, in a block of its own. Start at [`POption::some`] and [`POption::none`].
+
+use crate::collections::handle::handle;
+use crate::content::{Audit, Depth};
+use crate::error::Result;
+use crate::persistent::align_bytes_of;
+use crate::{Describer, PPtr, Persistent, Reader, Writer};
+
+handle! {
+    /// A value that may be there or not: std's `Option<Box<T>>`, in a segment, where the block stays when the value goes.
+    ///
+    /// ```
+    /// use vista::{POption, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// assert_eq!(segment.root()?.get(&segment)?, None);
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let option = POption::or_new(tx, tx.root_ptr())?;
+    ///     *option.insert(tx, 1)? += 1;
+    ///     assert_eq!(option.replace(tx, 3)?, Some(2));
+    ///     Ok(())
+    /// })?;
+    /// let option = *segment.root()?;
+    /// assert_eq!(option.get(&segment)?, Some(&3));
+    /// assert_eq!(segment.transaction(|tx| option.take(tx))?, Some(3));
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
+    /// The null handle reads as `None`; to store something in it, make it first.
+    ///
+    /// # Cost
+    /// A read follows one pointer. Storing a value logs the old bytes, and 8 bytes more if there was none; taking it logs
+    /// the 8 bytes alone.
+    ///
+    /// # A crash in the middle
+    /// leaves what there was before the transaction.
+    POption<T> of T, described as "POption"
+}
+
+/// What stands behind the value if there is one.
+const IS_SOME: u64 = 1;
+
+impl<T: Persistent> POption<T> {
+    const ALIGN: u64 = {
+        let align = align_bytes_of::<T>() as u64;
+        if align > 8 { align } else { 8 }
+    };
+    const FLAG: u64 = (size_of::<T>() as u64).next_multiple_of(8);
+    const LEN: u64 = Self::FLAG + 8;
+
+    /// Makes one without a value: [`none`](POption::none).
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
+    pub fn new(tx: &mut impl Writer) -> Result<Self> {
+        Self::none(tx)
+    }
+
+    /// Makes one without a value.
+    ///
+    /// # Errors
+    /// As [`new`](POption::new).
+    pub fn none(tx: &mut impl Writer) -> Result<Self> {
+        let offset = tx.alloc_block(Self::LEN, Self::ALIGN)?;
+        tx.zero_spare(offset, Self::LEN)?;
+        Ok(Self::from_header(PPtr::from_offset(offset)))
+    }
+
+    /// Makes one with a value.
+    ///
+    /// # Errors
+    /// As [`new`](POption::new).
+    pub fn some(tx: &mut impl Writer, value: T) -> Result<Self> {
+        let option = Self::none(tx)?;
+        tx.store_spare(option.header(), value)?;
+        tx.store_spare(option.flag(), IS_SOME)?;
+        Ok(option)
+    }
+
+    /// The option that a field holds; if it holds none yet, makes one without a value and stores it there.
+    ///
+    /// # Errors
+    /// As [`new`](POption::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
+    pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
+        let found = *tx.get(field)?;
+        if !found.is_null() {
+            return Ok(found);
+        }
+        let new = Self::new(tx)?;
+        tx.write(field, new)?;
+        Ok(new)
+    }
+
+    /// Where it stands whether there is a value; null stays null.
+    const fn flag(self) -> PPtr<u64> {
+        if self.is_null() {
+            return PPtr::NULL;
+        }
+        PPtr::from_offset(self.offset().saturating_add(Self::FLAG))
+    }
+
+    /// Whether there is a value in an option that was made.
+    #[inline(always)]
+    fn load_to_write(self, on: &impl Reader) -> Result<bool> {
+        match *on.get(self.flag())? {
+            0 => Ok(false),
+            IS_SOME => Ok(true),
+            other => Err(on.damaged(self.flag().offset(), "option: whether there is a value", other, "0 or 1")),
+        }
+    }
+
+    /// Whether there is a value.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if the block is not
+    /// sound.
+    #[inline]
+    pub fn is_some(self, on: &impl Reader) -> Result<bool> {
+        if self.is_null() { Ok(false) } else { self.load_to_write(on) }
+    }
+
+    /// Whether there is no value.
+    ///
+    /// # Errors
+    /// As [`is_some`](POption::is_some).
+    pub fn is_none(self, on: &impl Reader) -> Result<bool> {
+        Ok(!self.is_some(on)?)
+    }
+
+    /// Where the value lies, if there is one: for what takes a pointer. It is good as long as the value is there.
+    ///
+    /// # Errors
+    /// As [`is_some`](POption::is_some).
+    pub fn place(self, on: &impl Reader) -> Result<Option<PPtr<T>>> {
+        Ok(self.is_some(on)?.then(|| self.header()))
+    }
+
+    /// The value, if there is one.
+    ///
+    /// # Errors
+    /// As [`is_some`](POption::is_some).
+    #[inline]
+    pub fn get<A: Reader>(self, on: &A) -> Result<Option<&T>> {
+        if self.is_some(on)? { on.get(self.header()).map(Some) } else { Ok(None) }
+    }
+
+    /// Lends the value for writing, if there is one; logs it.
+    ///
+    /// # Errors
+    /// [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
+    /// [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room; and as [`is_some`](POption::is_some).
+    #[inline]
+    pub fn get_mut<W: Writer>(self, tx: &mut W) -> Result<Option<&mut T>> {
+        if self.load_to_write(tx)? { tx.get_mut(self.header()).map(Some) } else { Ok(None) }
+    }
+
+    /// Stores a value, or none, and returns what there was, which belongs to the caller now.
+    ///
+    /// # Errors
+    /// As [`get_mut`](POption::get_mut).
+    pub fn set(self, tx: &mut impl Writer, value: Option<T>) -> Result<Option<T>> {
+        match value {
+            Some(value) => self.replace(tx, value),
+            None => self.take(tx),
+        }
+    }
+
+    /// Stores a value, and returns the one before, which belongs to the caller now.
+    ///
+    /// # Errors
+    /// As [`get_mut`](POption::get_mut).
+    pub fn replace(self, tx: &mut impl Writer, value: T) -> Result<Option<T>> {
+        let is_some = self.load_to_write(tx)?;
+        let old = *tx.get(self.header())?;
+        tx.write(self.header(), value)?; // Also where there is none: one may have been taken in this transaction.
+        if is_some {
+            return Ok(Some(old));
+        }
+        tx.write(self.flag(), IS_SOME)?;
+        Ok(None)
+    }
+
+    /// Takes the value out and returns it, if there is one. It belongs to the caller now; the block stays.
+    ///
+    /// # Errors
+    /// As [`get_mut`](POption::get_mut).
+    pub fn take(self, tx: &mut impl Writer) -> Result<Option<T>> {
+        if !self.load_to_write(tx)? {
+            return Ok(None);
+        }
+        let value = *tx.get(self.header())?;
+        tx.write(self.flag(), 0)?;
+        Ok(Some(value))
+    }
+
+    /// Stores a value and lends it for writing. The one before is released.
+    ///
+    /// # Errors
+    /// As [`get_mut`](POption::get_mut), and of releasing the value before.
+    pub fn insert<W: Writer>(self, tx: &mut W, value: T) -> Result<&mut T> {
+        if let Some(old) = self.replace(tx, value)? {
+            old.release(tx, Depth::default())?;
+        }
+        tx.get_mut(self.header())
+    }
+
+    /// Removes the value and releases it; the block stays.
+    ///
+    /// # Errors
+    /// As [`insert`](POption::insert).
+    pub fn clear(self, tx: &mut impl Writer) -> Result<()> {
+        match self.take(tx)? {
+            Some(value) => value.release(tx, Depth::default()),
+            None => Ok(()),
+        }
+    }
+
+    /// Lends the value for writing; if there is none, stores this one first.
+    ///
+    /// # Errors
+    /// As [`get_mut`](POption::get_mut).
+    pub fn get_or_insert<W: Writer>(self, tx: &mut W, value: T) -> Result<&mut T> {
+        self.get_or_insert_with(tx, |_| Ok(value))
+    }
+
+    /// Lends the value for writing; if there is none, stores what `make` makes first. It is given the transaction, since a
+    /// value that owns memory is made with it.
+    ///
+    /// ```
+    /// use vista::{POption, PVec, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<PVec<u64>>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let option = POption::or_new(tx, tx.root_ptr())?;
+    ///     let numbers = *option.get_or_insert_with(tx, |tx| PVec::new(tx))?;
+    ///     numbers.push(tx, 7)?;
+    ///     assert!(option.get_or_insert_with(tx, |_| unreachable!())?.ptr_eq(numbers));
+    ///     option.clear(tx) // And what the vector owned is free.
+    /// })?;
+    /// assert_eq!(segment.check_content()?, []);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_mut`](POption::get_mut), and what `make` returns.
+    pub fn get_or_insert_with<W: Writer>(
+        self,
+        tx: &mut W,
+        make: impl FnOnce(&mut W) -> Result<T>,
+    ) -> Result<&mut T> {
+        if !self.load_to_write(tx)? {
+            let value = make(tx)?;
+            self.replace(tx, value)?;
+        }
+        tx.get_mut(self.header())
+    }
+}
+
+impl<T: Persistent> Persistent for POption<T> {
+    const OWNS: bool = true;
+
+    fn describe(describer: &mut Describer) -> String {
+        ["POption<", &T::describe(describer), ">"].concat()
+    }
+
+    fn release(&self, tx: &mut impl Writer, depth: Depth) -> Result<()> {
+        if self.is_null() {
+            return Ok(());
+        }
+        let depth = depth.deeper(tx)?;
+        if let Some(value) = self.get(tx)?.copied() {
+            value.release(tx, depth)?;
+        }
+        tx.free_block(self.offset(), Self::LEN, Self::ALIGN)
+    }
+
+    fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
+        if self.is_null() || !audit.owns(self.offset(), Self::LEN, Self::ALIGN) {
+            return;
+        }
+        match (self.get(on), depth.deeper(on)) {
+            (Ok(Some(value)), Ok(depth)) => value.audit(on, audit, depth),
+            (Ok(None), Ok(_)) => {}
+            (Err(error), _) | (_, Err(error)) => audit.failed(self.offset(), &error),
+        }
+    }
+}

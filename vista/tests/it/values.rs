@@ -1,0 +1,288 @@
+//! What a root holds is read by the names that its layout has, and neither text nor bytes can make that panic or go on
+//! for ever.
+
+use rio::{Buffer, Domain};
+use vista::inspect::{Inspector, Limits, Schema, SchemaError, Target, Type, Usage, Value};
+use vista::layout::{PAGE_LEN, SEGMENT_OFFSET};
+use vista::{PBytes, PPtr, PSlice, PString, PVec, Persistent, Segment, layout_of};
+
+use crate::support::{SMALL, SplitMix};
+
+#[derive(Clone, Copy, Persistent)]
+#[repr(C)]
+struct Everything {
+    numbers: [i16; 4],
+    ratio: f64,
+    small: f32,
+    tag: [u8; 4],
+    count: u64,
+    wide: u128,
+    list: PPtr<Node>,
+    names: PVec<PString>,
+    blob: PBytes,
+    window: PSlice<u32>,
+    own: Inner,
+}
+
+#[derive(Clone, Copy, Persistent)]
+#[repr(C)]
+struct Node {
+    value: i64,
+    next: PPtr<Node>,
+}
+
+#[derive(Clone, Copy, Persistent)]
+#[repr(C)]
+struct Inner {
+    none: (),
+    marks: [[u8; 2]; 4],
+}
+
+/// A segment with some of everything; its list is a circle.
+fn image() -> Vec<u8> {
+    let buffer = Buffer::new(SMALL, SMALL).with_domain(Domain::PageCache);
+    let mut segment = Segment::<Everything, Buffer>::create_on(buffer, PAGE_LEN).unwrap();
+    segment
+        .transaction(|tx| -> vista::Result<()> {
+            let last = tx.alloc(Node { value: -2, next: PPtr::NULL })?;
+            let first = tx.alloc(Node { value: -1, next: last })?;
+            tx.get_mut(last)?.next = first;
+            let names = [PString::new(tx, "Grüße")?, PString::null(), PString::new(tx, &"ß".repeat(200))?];
+            let (names, blob) = (PVec::from_slice(tx, &names)?, PBytes::from_slice(tx, &[7; 1000])?);
+            let window = tx.alloc_slice(&[9u32; 5])?;
+            *tx.root_mut()? = Everything {
+                numbers: [1, -2, 3, -4],
+                ratio: 0.5,
+                small: -0.25,
+                tag: *b"abcd",
+                count: 12,
+                wide: u128::MAX,
+                list: first,
+                names,
+                blob,
+                window,
+                own: Inner { none: (), marks: [[1, 2]; 4] },
+            };
+            Ok(())
+        })
+        .unwrap();
+    segment.into_medium().unwrap().bytes().to_vec()
+}
+
+fn inspector(image: &[u8]) -> Inspector<Buffer> {
+    Inspector::open_on(Buffer::from_bytes(image).with_domain(Domain::PageCache)).unwrap()
+}
+
+/// A field of a struct.
+fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
+    let Value::Struct { fields, .. } = value else { panic!("{name} of {value:?}") };
+    &fields.iter().find(|(field, _)| field == name).unwrap().1
+}
+
+/// What a pointer leads to.
+fn target(value: &Value) -> &Value {
+    let Value::Reference { to: Target::Value(value), .. } = value else { panic!("{value:?}") };
+    value
+}
+
+#[test]
+fn a_root_is_shown_by_the_names_of_its_fields() {
+    let root = inspector(&image()).value(&Limits::default()).unwrap();
+    let Value::List { len: 4, items } = field(&root, "numbers") else { panic!() };
+    assert!(matches!(items[..], [Value::Signed(1), Value::Signed(-2), Value::Signed(3), Value::Signed(-4)]));
+    assert!(matches!(field(&root, "ratio"), Value::Float64(0.5)));
+    assert!(matches!(field(&root, "small"), Value::Float32(-0.25)));
+    assert!(matches!(field(&root, "tag"), Value::Bytes { len: 4, bytes } if bytes == b"abcd"));
+    assert!(matches!(field(&root, "wide"), Value::Unsigned(u128::MAX)));
+    let Value::List { len: 3, items } = target(field(&root, "names")) else { panic!() };
+    assert!(matches!(target(&items[0]), Value::Text { len: 7, text } if text == "Grüße"));
+    assert!(matches!(&items[1], Value::Reference { offset: 0, to: Target::Null, .. }));
+    let Value::Text { len: 400, text } = target(&items[2]) else { panic!() };
+    assert_eq!(text.len(), 256, "a limit");
+    assert!(matches!(target(field(&root, "blob")), Value::Bytes { len: 1000, bytes } if bytes == &[7; 256]));
+    let Value::List { len: 5, items } = target(field(&root, "window")) else { panic!() };
+    assert!(items.iter().all(|item| matches!(item, Value::Unsigned(9))));
+    assert!(matches!(field(field(&root, "own"), "none"), Value::Nothing));
+    let Value::List { len: 4, items } = field(field(&root, "own"), "marks") else { panic!() };
+    assert!(matches!(&items[3], Value::Bytes { len: 2, bytes } if bytes == &[1, 2]));
+    // Round the circle once.
+    let first = target(field(&root, "list"));
+    let second = target(field(first, "next"));
+    assert!(matches!(field(second, "value"), Value::Signed(-2)));
+    assert!(matches!(field(second, "next"), Value::Reference { to: Target::Seen, .. }));
+}
+
+#[test]
+fn limits_are_kept() {
+    let image = image();
+    let inspector = inspector(&image);
+    let limits = Limits { depth: 1, items: 2, bytes: 3, values: 1000 };
+    let root = inspector.value(&limits).unwrap();
+    assert!(matches!(field(&root, "numbers"), Value::List { len: 4, items } if items.len() == 2));
+    assert!(matches!(target(field(&root, "blob")), Value::Bytes { len: 1000, bytes } if bytes.len() == 3));
+    let first = target(field(&root, "list"));
+    assert!(matches!(field(first, "next"), Value::Reference { to: Target::Omitted, .. }));
+
+    let none = inspector.value(&Limits { values: 0, ..limits }).unwrap();
+    assert!(matches!(none, Value::Omitted));
+    let few = inspector.value(&Limits { values: 3, ..limits }).unwrap();
+    assert!(matches!(field(&few, "ratio"), Value::Omitted));
+}
+
+/// That a description is read back with the sizes that the compiler has.
+fn check_sizes<T: Persistent>() {
+    let text = layout_of::<T>().text;
+    let schema = Schema::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    assert_eq!(schema.size_of(schema.root()), Some(size_of::<T>() as u64), "{text}");
+    assert_eq!(schema.align_of(schema.root()), Some(align_of::<T>() as u64), "{text}");
+    assert!(!schema.is_cut(), "{text}");
+}
+
+#[test]
+fn every_description_is_read_back_with_its_sizes() {
+    check_sizes::<Everything>();
+    check_sizes::<Node>();
+    check_sizes::<[[Node; 3]; 2]>();
+    check_sizes::<PVec<PVec<Node>>>();
+    check_sizes::<()>();
+    check_sizes::<[(); 3]>();
+    check_sizes::<[u8; 0]>();
+    check_sizes::<PPtr<[PSlice<Inner>; 2]>>();
+    check_sizes::<PString>();
+    check_sizes::<std::marker::PhantomData<Node>>();
+    check_sizes::<u8>();
+    check_sizes::<i128>();
+}
+
+#[test]
+fn a_text_that_is_no_layout_is_refused_with_its_place() {
+    for (text, at, expected) in [
+        ("", 0, "a layout"),
+        ("{a:u8@0}size=1,align=1", 0, "a name"),
+        ("A{a:u8@0}size=1,align=3", 22, "power of two"),
+        ("A{a:u8@0}size=1,align=8192", 22, "power of two"),
+        ("A{a:u8@0}size=3,align=2", 22, "divides"),
+        ("A{a:u64@0}size=4,align=4", 2, "fits"),
+        ("A{a:u8@0,b:u8@0}size=2,align=1", 9, "behind the one before"),
+        ("A{a:u8@0,b:u32@1}size=8,align=4", 9, "aligned"),
+        ("A{a:u32@0}size=4,align=1", 2, "aligned"),
+        ("A{a:[u64; 4294967296]@0}size=8,align=8", 2, "fits"),
+        ("A{a:[[u64; 4294967296]; 4294967296]@0}size=8,align=8", 2, "an array that fits"),
+        ("A{a:A@0}size=8,align=8", 0, "contain itself"),
+        ("A{b:B@0}size=8,align=8;B{a:[A; 1]@0}size=8,align=8", 0, "contain itself"),
+        ("A{}size=0,align=1;A{}size=0,align=1", 18, "another name"),
+        ("A{}size=0,align=1;u64;B", 21, "the fields"),
+        ("A{}size=99999999999999999999,align=1", 8, "a number"),
+        ("A{a=u8@0}size=1,align=1", 3, "a colon"),
+        ("u64 ;", 3, "a semicolon"),
+        ("PPtr<u64", 8, "the rest"),
+        ("A{}size=0,align=1;", 18, "the rest"),
+    ] {
+        let SchemaError { at: found, expected: said } = Schema::parse(text).unwrap_err();
+        assert!(found == at && said.contains(expected), "{text}: {found}: {said}");
+    }
+    let deep = ["[".repeat(100), "u8".to_owned(), "; 1]".repeat(100)].concat();
+    assert_eq!(Schema::parse(&deep).unwrap_err().at, 32);
+}
+
+#[test]
+fn a_text_that_was_cut_is_read_as_far_as_it_goes() {
+    let text = layout_of::<Everything>().text;
+    for len in 1..text.len() {
+        let schema = Schema::parse_cut(&text[..len]).unwrap_or_else(|error| panic!("cut at {len}: {error}"));
+        assert!(schema.is_cut(), "cut at {len}");
+        if !text[..len].contains("align=") {
+            assert!(matches!(schema.root(), Type::Unknown(_)), "cut at {len}: {schema:?}");
+        }
+    }
+    // A struct whose description is not there any more.
+    let cut = Schema::parse_cut("A{n:u64@0,b:B@8,c:u64@16}size=24,align=8;B{x:u6").unwrap();
+    assert!(cut.is_cut());
+    let image = image();
+    let inspector = inspector(&image);
+    let offset = inspector.root().unwrap().offset;
+    let value = cut.value(&inspector, cut.root(), offset, &Limits::default());
+    assert!(matches!(field(&value, "n"), Value::Unsigned(_)));
+    assert!(matches!(field(&value, "b"), Value::Unknown { of: Type::Unknown(name) } if name == "B"));
+    assert!(matches!(field(&value, "c"), Value::Unsigned(_)));
+}
+
+#[test]
+fn no_damaged_text_makes_it_panic_or_go_on() {
+    let text = layout_of::<Everything>().text;
+    let image = image();
+    let inspector = inspector(&image);
+    let offset = inspector.root().unwrap().offset;
+    let mut random = SplitMix(5);
+    let alphabet = b"{}[]<>();:,@#=0189 APu_\xc3";
+    for round in 0..4000 {
+        let mut bytes = text.clone().into_bytes();
+        for _ in 0..1 + random.below(3) {
+            let at = random.below(bytes.len() as u64) as usize;
+            match random.below(3) {
+                0 => bytes[at] = alphabet[random.below(alphabet.len() as u64) as usize],
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, alphabet[random.below(alphabet.len() as u64) as usize]),
+            }
+        }
+        let damaged = String::from_utf8_lossy(&bytes);
+        for parsed in [Schema::parse(&damaged), Schema::parse_cut(&damaged)] {
+            match parsed {
+                Ok(schema) => drop(schema.value(&inspector, schema.root(), offset, &Limits::default())),
+                Err(error) => assert!(error.at <= damaged.len(), "round {round}: {damaged}: {error}"),
+            }
+        }
+    }
+    // Structs in structs, more than a stack would take.
+    let mut chain = String::new();
+    for n in 0..20_000 {
+        chain += &format!("S{n}{{a:S{}@0}}size=8,align=8;", n + 1);
+    }
+    let chain = Schema::parse(&(chain + "S20000{}size=8,align=8")).unwrap();
+    drop(chain.value(&inspector, chain.root(), offset, &Limits::default()));
+    // A great many values without a byte.
+    let wide = Schema::parse("[[[(); 4294967296]; 4294967296]; 4294967296]").unwrap();
+    let limits = Limits { items: usize::MAX, ..Limits::default() };
+    drop(wide.value(&inspector, wide.root(), offset, &limits));
+}
+
+#[test]
+fn no_damaged_bytes_make_it_panic_or_go_on() {
+    let image = image();
+    let blocks = inspector(&image).blocks();
+    let interesting = [0u64, 1, 7, 8, 0xff, 1 << 31, 1 << 32, 1 << 44, u64::MAX / 8, u64::MAX];
+    for block in blocks {
+        for word in (block.offset..block.offset + block.len.min(192)).step_by(8) {
+            for value in interesting {
+                let mut damaged = image.clone();
+                damaged[word as usize..][..8].copy_from_slice(&value.to_le_bytes());
+                drop(inspector(&damaged).value(&Limits::default()).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_map_of_pages_has_no_gap_and_agrees_with_the_blocks() {
+    let image = image();
+    let inspector = inspector(&image);
+    let runs = inspector.runs();
+    let mut end = 0;
+    for run in &runs {
+        assert_eq!(run.offset, end, "{runs:?}");
+        assert!(run.page_count > 0);
+        end = run.offset + run.page_count * PAGE_LEN;
+    }
+    assert_eq!(end, SMALL);
+    assert!(runs.iter().any(|run| run.offset <= SEGMENT_OFFSET && run.usage == Usage::Header));
+    let used: u32 =
+        runs.iter().map(|run| if let Usage::Slab { used, .. } = run.usage { used } else { 0 }).sum();
+    assert_eq!(used as usize, inspector.blocks().len());
+
+    // What does not pass its check is shown as such, wherever it stands.
+    let table = runs.iter().rfind(|run| run.usage == Usage::Metadata).unwrap().offset;
+    let mut damaged = image.clone();
+    damaged[table as usize] ^= 0x5a;
+    let runs = self::inspector(&damaged).runs();
+    assert!(runs.iter().any(|run| run.usage == Usage::Damaged), "{runs:?}");
+}
