@@ -36,7 +36,7 @@ struct Serve {
     /// The file that keeps sessions and buckets; made if it is not there.
     #[arg(long, default_value = "sessions.vista")]
     file: PathBuf,
-    /// The port; 0 for any. The first line that is printed says which.
+    /// The port; 0 for any. The line that is printed says which.
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// How long a session lasts if nobody asks for it.
@@ -100,11 +100,8 @@ async fn run_server(args: Serve) -> Result<(), BoxError> {
     let store = Store::open(&args.file, max_bytes, rate, micros(args.lifetime.into()), getrandom::u64()?)?;
     let held = store.stats()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
-    writeln!(stdout, "{} sessions and {} buckets in {}", held.sessions, held.buckets, args.file.display())?;
-    stdout.flush()?;
-    drop(stdout);
+    let (address, file) = (listener.local_addr()?, args.file.display());
+    println!("listening on {address}, with {} sessions and {} buckets from {file}", held.sessions, held.buckets);
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let end = async move {
