@@ -636,7 +636,11 @@ impl<T: Persistent> PVecDeque<T> {
         let [first, second] = header.pieces::<T>(header.head, header.len());
         let first_len = bytes_of::<T>(first.len() as u64);
         tx.copy_to_spare(first.offset(), data, first_len)?;
-        tx.copy_to_spare(second.offset(), data.saturating_add(first_len), bytes_of::<T>(second.len() as u64))?;
+        tx.copy_to_spare(
+            second.offset(),
+            data.saturating_add(first_len),
+            bytes_of::<T>(second.len() as u64),
+        )?;
         deallocate::<T>(tx, header.data, header.capacity)?;
         let header = DequeHeader { head: 0, tail: header.len(), capacity, data };
         tx.write(self.header, header)?;

@@ -105,7 +105,9 @@ impl<T: Persistent> POption<T> {
         match *on.get(self.flag())? {
             0 => Ok(false),
             IS_SOME => Ok(true),
-            other => Err(on.damaged(self.flag().offset(), "option: whether there is a value", other, "0 or 1")),
+            other => {
+                Err(on.damaged(self.flag().offset(), "option: whether there is a value", other, "0 or 1"))
+            }
         }
     }
 

@@ -179,7 +179,12 @@ impl<T: Persistent> PSlab<T> {
     fn free_slot(self, on: &impl Reader, header: &SlabHeader) -> Result<Option<(u64, u64)>> {
         let Some(id) = header.free_head.checked_sub(1) else { return Ok(None) };
         if id >= header.used || header.len == header.used {
-            return Err(on.damaged(self.offset(), "slab: first free slot", id, "a free slot among those in use"));
+            return Err(on.damaged(
+                self.offset(),
+                "slab: first free slot",
+                id,
+                "a free slot among those in use",
+            ));
         }
         match *on.get(header.link(id))? {
             OCCUPIED => {
@@ -511,9 +516,13 @@ impl<T: Persistent> Persistent for PSlab<T> {
         match looked() {
             Ok((header, values, has_whole_list, depth)) => {
                 let found = values.clone().count() as u64;
-                if found != header.len || header.used > header.spare_from || header.spare_from > header.capacity {
+                if found != header.len
+                    || header.used > header.spare_from
+                    || header.spare_from > header.capacity
+                {
                     let SlabHeader { len, used, spare_from, .. } = header;
-                    let counts = format!("{found} values of {len}, {used} slots used, spare from {spare_from}");
+                    let counts =
+                        format!("{found} values of {len}, {used} slots used, spare from {spare_from}");
                     audit.broken("INV-C5", self.offset(), counts);
                 }
                 if !has_whole_list {

@@ -123,7 +123,8 @@ fn the_document_describes_the_code() {
 #[test]
 fn this_test_knows_every_struct_and_constant_of_the_layouts() {
     let code = code();
-    for (layer, source) in [("rio", RIO_SOURCE), ("vista", VISTA_SOURCE), ("collections", COLLECTIONS_SOURCE)] {
+    for (layer, source) in [("rio", RIO_SOURCE), ("vista", VISTA_SOURCE), ("collections", COLLECTIONS_SOURCE)]
+    {
         for name in names_after(source, "pub struct ") {
             assert!(code.structures.contains_key(&format!("{layer}::{name}")), "{layer}::{name}");
         }
