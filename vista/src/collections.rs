@@ -49,10 +49,16 @@ mod deque; // PVecDeque
 mod slab; // PSlab
 mod cell; // PCell
 mod option; // POption
+pub mod btree_map; // PBTreeMap, its iterators and entries
+pub mod hash_map; // PHashMap, PHashSet
+mod hash_map; // PHashMap, PHashSet
 
+pub use btree_map::PBTreeMap;
 pub use bytes::PBytes;
 pub use cell::PCell;
 pub use deque::{DequeIter, PVecDeque};
+pub use hash_map::{PHashMap, PHashSet};
+pub use hash_map::{Entry, Iter, Keys, OccupiedEntry, PHashMap, PHashSet, VacantEntry, Values};
 pub use key::Key;
 pub use option::POption;
 pub use slab::{PSlab, SlabIter};

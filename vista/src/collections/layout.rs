@@ -80,3 +80,69 @@ const _: () = assert!(size_of::<SlabHeader>() == 56);
 
 /// The link of a slot that has a value.
 pub const OCCUPIED: u64 = u64::MAX;
+/// Of a [`PBTreeMap`](crate::PBTreeMap).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct BTreeHeader {
+    /// Offset of the root node; 0 while the map is empty.
+    pub root: u64,
+    /// Number of entries.
+    pub len: u64,
+}
+const _: () = assert!(size_of::<BTreeHeader>() == 16);
+
+/// Of a node of a [`PBTreeMap`](crate::PBTreeMap): what stands in front of its keys and values.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct BTreeNode {
+    /// Bit n is set when slot n holds an entry, or has held one since the node was made. The others are spare.
+    pub used: u32,
+    /// Levels below this node: 0 for a leaf.
+    pub level: u8,
+    /// Number of entries.
+    pub count: u8,
+    /// Zero.
+    pub reserved: u16,
+    /// The slots of the entries, in the order of their keys; those behind `count` mean nothing.
+    pub order: [u8; 32],
+}
+const _: () = assert!(size_of::<BTreeNode>() == 40);
+/// Of a [`PHashMap`](crate::PHashMap) or [`PHashSet`](crate::PHashSet).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct HashMapHeader {
+    /// What keys are hashed with.
+    pub seed: u64,
+    /// Offset of the table; 0 while there is none.
+    pub table: u64,
+    /// Offset of the table that follows it; 0 but while the map grows.
+    pub next: u64,
+    /// The table has 2 to this power groups.
+    pub table_bits: u32,
+    /// The next one has 2 to this power groups.
+    pub next_bits: u32,
+    /// Number of entries.
+    pub len: u64,
+    /// How many empty slots may still be used in the table that takes new entries.
+    pub room: u64,
+    /// How far the map has grown: first the groups of the next table that are cleaned, from the first on; when these are
+    /// all, plus the groups of the table that were moved.
+    pub progress: u64,
+}
+const _: () = assert!(size_of::<HashMapHeader>() == 56);
+
+/// Slots of a group, each with a byte in the group's control word.
+pub const GROUP_SLOTS: u64 = 8;
+/// Control byte of a slot that was never used since the table was made: what it holds does not count.
+pub const SLOT_EMPTY: u8 = 0;
+/// Control byte of a slot whose entry was removed.
+pub const SLOT_DELETED: u8 = 1;
+/// Set in the control byte of a slot with an entry, over seven bits of its hash.
+pub const SLOT_FULL: u8 = 0x80;
+/// What the second half of a hash's seed is made with.
+pub const HASH_KEY: u64 = 0x9E37_79B9_7F4A_7C15;
+/// What a hash ends with.
+pub const HASH_FINISH: u64 = 0xD1B5_4A32_D192_ED03;

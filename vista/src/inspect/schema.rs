@@ -163,14 +163,22 @@ pub enum Collection {
     PVec,
     PBytes,
     PString,
+    PVecDeque,
+    PSlab,
+    PCell,
+    POption,
 }
 
 impl Collection {
     /// Each with its name and the number of its parameters.
-    const ALL: [(&'static str, usize, Collection); 3] = [
+    const ALL: [(&'static str, usize, Collection); 7] = [
         ("PVec", 1, Collection::PVec),
         ("PBytes", 0, Collection::PBytes),
         ("PString", 0, Collection::PString),
+        ("PVecDeque", 1, Collection::PVecDeque),
+        ("PSlab", 1, Collection::PSlab),
+        ("PCell", 1, Collection::PCell),
+        ("POption", 1, Collection::POption),
     ];
 
     /// Its name.

@@ -1,3 +1,14 @@
 //! The collections: each equals its std model under any history, and survives hostile bytes.
 
+mod history; // any transactions, in any domain, beside a model
+mod bytes;
+mod string;
+mod audit; // each invariant, broken
+mod nested; // collections of collections
 mod vec;
+mod btree_map;
+mod hash_map;
+mod deque;
+mod slab;
+mod cell;
+mod option;

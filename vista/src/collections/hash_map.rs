@@ -1,0 +1,604 @@
+//! A hash map that grows step by step. Start at [`PHashMap::insert`] and [`PHashMap::get`]; `table.rs` tells how a table
+//! is searched, `grow.rs` how one follows another.
+
+mod audit; // whether one is sound
+mod entry; // a place in the map, whether something is there or not
+mod grow; // from one table to the next
+mod hash; // where a key belongs
+mod iter; // all entries
+mod set; // keys alone
+mod table; // groups of slots
+
+use std::borrow::Borrow;
+use std::ops::Range;
+
+pub use entry::{Entry, OccupiedEntry, VacantEntry};
+pub use iter::{Iter, Keys, Values};
+pub use set::PHashSet;
+
+use crate::collections::handle::handle;
+use crate::collections::layout::HashMapHeader;
+use crate::content::{Audit, Depth};
+use crate::error::Result;
+use crate::seal::fold;
+use crate::{Describer, Key, PPtr, Persistent, Reader, Writer, field};
+use hash::hash_of;
+use table::{At, Phase, Search, Shape, Spot, Table, Vacancy, View};
+
+handle! {
+    /// A hash map: std's `HashMap`, in a segment.
+    ///
+    /// ```
+    /// use vista::{PHashMap, PString, Segment};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counts");
+    /// let mut segment = Segment::<PHashMap<PString, u64>>::open_or_create(&path, 1 << 20)?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let counts = PHashMap::or_new(tx, tx.root_ptr())?;
+    ///     for word in "the more the better".split(' ') {
+    ///         *counts.entry(tx, word)?.or_insert(0)? += 1;
+    ///     }
+    ///     counts.remove(tx, "more")?;
+    ///     Ok(())
+    /// })?;
+    /// let counts = *segment.root()?;
+    /// assert_eq!(counts.get(&segment, "the")?, Some(&2));
+    /// assert_eq!(counts.len(&segment)?, 2);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Keys are whatever is a [`Key`]: plain values, searched by themselves; strings, searched by `&str` or `&[u8]`, which
+    /// the map makes and frees. A value that is replaced or removed is returned to the caller, with all that it owns.
+    ///
+    /// # Cost
+    /// A search reads the header and, mostly, one group of eight slots. `insert` logs 24 bytes (the control bytes of the
+    /// group, the number of entries and the room that is left), and the entry only if its slot was in use before; `remove`
+    /// logs 16; replacing a value logs the value.
+    ///
+    /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is allocated, and
+    /// each insert prepares two groups of it. When it is ready, it takes all new entries, and each insert and each removal
+    /// moves one group of eight slots to it; searches look into both until the first one is empty and freed. What such a
+    /// step logs in addition is at most 24 bytes for each entry that it moves. The memory of both tables is needed
+    /// meanwhile: [`with_capacity`](PHashMap::with_capacity) and [`reserve`](PHashMap::reserve) avoid it where the number of
+    /// entries is known. Freed slots are used again; a table that is full of them is followed by one of the same size.
+    ///
+    /// # Hostile keys
+    /// Where a key lies depends on a seed in the header. `new` makes the seed of numbers that can be guessed, so that
+    /// the same program makes the same file: who chooses keys can then make many of them lie in one place, and every search
+    /// long. Where keys come from strangers, give a random one to [`with_seed`](PHashMap::with_seed), and let nobody read the
+    /// file. The hash is quick and not a cryptographic one.
+    ///
+    /// # What a crash leaves
+    /// The map as it was before the transaction. It may have been growing: it goes on where it was.
+    PHashMap<K, V> of HashMapHeader, described as "PHashMap"
+}
+
+const HEADER_ALIGN: u64 = align_of::<HashMapHeader>() as u64;
+const HEADER_LEN: u64 = size_of::<HashMapHeader>() as u64;
+
+/// The header of a map without memory.
+const fn empty_header(seed: u64) -> HashMapHeader {
+    HashMapHeader { seed, table: 0, next: 0, table_bits: 0, next_bits: 0, len: 0, room: 0, progress: 0 }
+}
+
+/// Making one, and asking for what it holds.
+impl<K: Key, V: Persistent> PHashMap<K, V> {
+    /// Makes an empty map. Memory for entries comes with the first of them.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
+    pub fn new(tx: &mut impl Writer) -> Result<Self> {
+        Self::with_capacity(tx, 0)
+    }
+
+    /// Makes an empty map that takes `capacity` entries before it has to grow.
+    ///
+    /// # Errors
+    /// As [`new`](PHashMap::new).
+    pub fn with_capacity(tx: &mut impl Writer, capacity: usize) -> Result<Self> {
+        let header = Self::allocate_header(tx)?;
+        // No two maps have the same, and the same program makes the same ones.
+        Self::make(tx, header, capacity, fold(header.offset(), tx.number() | 1 << 63))
+    }
+
+    /// Makes an empty map whose hashes are keyed by `seed`: a random number that nobody can guess, where strangers choose
+    /// the keys.
+    ///
+    /// # Errors
+    /// As [`new`](PHashMap::new).
+    pub fn with_seed(tx: &mut impl Writer, seed: u64) -> Result<Self> {
+        Self::with_capacity_and_seed(tx, 0, seed)
+    }
+
+    /// Makes an empty map that takes `capacity` entries before it has to grow, and whose hashes are keyed by `seed`.
+    ///
+    /// # Errors
+    /// As [`new`](PHashMap::new).
+    pub fn with_capacity_and_seed(tx: &mut impl Writer, capacity: usize, seed: u64) -> Result<Self> {
+        let header = Self::allocate_header(tx)?;
+        Self::make(tx, header, capacity, seed)
+    }
+
+    fn allocate_header(tx: &mut impl Writer) -> Result<PPtr<HashMapHeader>> {
+        Ok(PPtr::from_offset(tx.alloc_block(HEADER_LEN, HEADER_ALIGN)?))
+    }
+
+    fn make(tx: &mut impl Writer, header: PPtr<HashMapHeader>, capacity: usize, seed: u64) -> Result<Self> {
+        tx.store_spare(header, empty_header(seed))?;
+        let map = Self::from_header(header);
+        map.reserve(tx, capacity)?;
+        Ok(map)
+    }
+
+    /// The map that a field holds; if it holds none yet, makes one and stores it there.
+    ///
+    /// # Errors
+    /// As [`new`](PHashMap::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
+    pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
+        let found = *tx.get(field)?;
+        if !found.is_null() {
+            return Ok(found);
+        }
+        let new = Self::new(tx)?;
+        tx.write(field, new)?;
+        Ok(new)
+    }
+
+    /// The header, its fields in agreement; that of an empty map for null.
+    #[inline(always)]
+    fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
+        if self.is_null() {
+            return Ok(empty_header(0));
+        }
+        on.get(self.header)?.checked(on, self.offset())
+    }
+
+    /// The header of a map that is written to.
+    #[inline(always)]
+    fn load_to_write(self, on: &impl Reader) -> Result<HashMapHeader> {
+        on.get(self.header)?.checked(on, self.offset()) // Null is an error here.
+    }
+
+    /// Number of entries.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
+    pub fn len(self, on: &impl Reader) -> Result<usize> {
+        Ok(self.load(on)?.len as usize)
+    }
+
+    /// Whether there are no entries.
+    ///
+    /// # Errors
+    /// As [`len`](PHashMap::len).
+    pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
+        Ok(self.load(on)?.len == 0)
+    }
+
+    /// Number of entries for which there is memory, before the map has to grow. Slots whose entries were removed count.
+    ///
+    /// # Errors
+    /// As [`len`](PHashMap::len).
+    pub fn capacity(self, on: &impl Reader) -> Result<usize> {
+        let header = self.load(on)?;
+        let table = if header.next == 0 { header.main() } else { header.following() };
+        Ok(if table.offset == 0 { 0 } else { (table.room() - table.groups()) as usize })
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header, table or key is not sound.
+    #[inline]
+    pub fn get<A: Reader>(self, on: &A, key: impl Borrow<K::View>) -> Result<Option<&V>> {
+        self.look(on, key.borrow(), |table, at| table.value(at))
+    }
+
+    /// The key in the map that equals this one, and its value.
+    ///
+    /// # Errors
+    /// As [`get`](PHashMap::get).
+    #[inline]
+    pub fn get_key_value<A: Reader>(self, on: &A, key: impl Borrow<K::View>) -> Result<Option<(&K, &V)>> {
+        self.look(on, key.borrow(), |table, at| (table.key(at), table.value(at)))
+    }
+
+    /// Whether a key has an entry.
+    ///
+    /// # Errors
+    /// As [`get`](PHashMap::get).
+    #[inline]
+    pub fn contains_key(self, on: &impl Reader, key: impl Borrow<K::View>) -> Result<bool> {
+        Ok(self.look(on, key.borrow(), |_, _| ())?.is_some())
+    }
+
+    /// Where the value of a key lies: for what takes a pointer. It is good until the map is changed.
+    ///
+    /// # Errors
+    /// As [`get`](PHashMap::get).
+    #[inline]
+    pub fn place(self, on: &impl Reader, key: impl Borrow<K::View>) -> Result<Option<PPtr<V>>> {
+        self.look(on, key.borrow(), |table, at| table.spot(at).value())
+    }
+
+    /// Looks for a key, and takes what is wanted of its slot.
+    #[inline(always)]
+    fn look<'a, A: Reader, T>(
+        self,
+        on: &'a A,
+        view: &K::View,
+        take: impl Fn(&View<'a, K, V>, At) -> T,
+    ) -> Result<Option<T>> {
+        let header = self.load(on)?;
+        if header.table == 0 {
+            return Ok(None);
+        }
+        let hash = hash_of(header.seed, K::bytes_of(view));
+        if header.next != 0 {
+            return Ok(Self::look_in_both(on, &header, hash, view)?.map(|(table, at)| take(&table, at)));
+        }
+        let table = View::new(on, header.main(), 0)?;
+        Ok(table.find(on, hash, view)?.map(|at| take(&table, at)))
+    }
+
+    /// Looks for a key while the map grows.
+    #[inline(never)]
+    fn look_in_both<'a, A: Reader>(
+        on: &'a A,
+        header: &HashMapHeader,
+        hash: u64,
+        view: &K::View,
+    ) -> Result<Option<(View<'a, K, V>, At)>> {
+        let mut moved = 0;
+        if let Phase::Moving(count) = header.phase() {
+            let next = View::new(on, header.following(), 0)?;
+            if let Some(at) = next.find(on, hash, view)? {
+                return Ok(Some((next, at)));
+            }
+            moved = count;
+        }
+        let table = View::new(on, header.main(), moved)?;
+        Ok(table.find(on, hash, view)?.map(|at| (table, at)))
+    }
+
+    /// The tables in which there are entries.
+    fn views<'a, A: Reader>(self, on: &'a A, header: &HashMapHeader) -> Result<[Option<View<'a, K, V>>; 2]> {
+        let view = |table: Table, moved| match table.offset {
+            0 => Ok(None),
+            _ => View::new(on, table, moved).map(Some),
+        };
+        match header.phase() {
+            Phase::Moving(moved) => Ok([view(header.main(), moved)?, view(header.following(), 0)?]),
+            Phase::Settled | Phase::Cleaning(_) => Ok([view(header.main(), 0)?, None]),
+        }
+    }
+}
+
+/// Changing it.
+impl<K: Key, V: Persistent> PHashMap<K, V> {
+    /// Lends the value of a key for writing; logs it alone.
+    ///
+    /// # Errors
+    /// As [`get`](PHashMap::get), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
+    #[inline]
+    pub fn get_mut<W: Writer>(self, tx: &mut W, key: impl Borrow<K::View>) -> Result<Option<&mut V>> {
+        match self.place(tx, key)? {
+            Some(place) => tx.get_mut(place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives a key a value, and returns the one that it had, with all that it owns. The key that is in the map stays.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle; as [`get`](PHashMap::get).
+    #[inline]
+    pub fn insert(self, tx: &mut impl Writer, key: impl Borrow<K::View>, value: V) -> Result<Option<V>> {
+        let view = key.borrow();
+        let header = self.load_to_write(tx)?;
+        let hash = hash_of(header.seed, K::bytes_of(view));
+        match Self::search(tx, &header, hash, view)? {
+            Search::Found(spot) => {
+                let old = *tx.get(spot.value())?;
+                tx.write(spot.value(), value)?;
+                Ok(Some(old))
+            }
+            Search::Missing(vacancy) => {
+                self.add(tx, header, hash, vacancy, view, value)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Looks for a key that may have to be added.
+    #[inline(always)]
+    fn search(on: &impl Reader, header: &HashMapHeader, hash: u64, view: &K::View) -> Result<Search<K, V>> {
+        if header.next != 0 {
+            let found = Self::look_in_both(on, header, hash, view)?;
+            return Ok(found.map_or(Search::Missing(None), |(table, at)| Search::Found(table.spot(at))));
+        }
+        if header.table == 0 {
+            return Ok(Search::Missing(None));
+        }
+        View::new(on, header.main(), 0)?.find_or_vacancy(on, hash, view)
+    }
+
+    /// Adds an entry of a key that there is not.
+    #[inline(always)]
+    fn add(
+        self,
+        tx: &mut impl Writer,
+        header: HashMapHeader,
+        hash: u64,
+        vacancy: Option<Vacancy<K, V>>,
+        view: &K::View,
+        value: V,
+    ) -> Result<Spot<K, V>> {
+        let key = K::make(tx, view)?;
+        // A slot that was in use before costs no room.
+        let is_quick = |vacancy: &Vacancy<K, V>| !vacancy.is_empty() || header.room > header.main().groups();
+        let (mut header, vacancy) = match vacancy {
+            Some(vacancy) if is_quick(&vacancy) => (header, vacancy),
+            _ => self.make_room(tx, header, hash, key)?,
+        };
+        let spot = vacancy.spot;
+        if vacancy.is_empty() {
+            // Nothing was ever stored there that counts: neither at the begin of the transaction nor at a savepoint.
+            header.room = self.less_room(tx, &header)?;
+            tx.store_spare(spot.key(), key)?;
+            tx.store_spare(spot.value(), value)?;
+        } else {
+            tx.write(spot.key(), key)?;
+            tx.write(spot.value(), value)?;
+        }
+        tx.write(spot.group.ctrl(), vacancy.taken(hash).0)?;
+        header.len = header.len.saturating_add(1);
+        self.write_counts(tx, &header)?;
+        Ok(spot)
+    }
+
+    /// One empty slot less.
+    #[inline(always)]
+    fn less_room(self, on: &impl Reader, header: &HashMapHeader) -> Result<u64> {
+        match header.room.checked_sub(1) {
+            Some(room) => Ok(room),
+            None => {
+                Err(on.damaged(self.offset(), "hash map: room", 0, "more than none while slots are empty"))
+            }
+        }
+    }
+
+    /// Stores the counts that an operation changes: side by side, so that one record has them all.
+    #[inline(always)]
+    fn write_counts(self, tx: &mut impl Writer, header: &HashMapHeader) -> Result<()> {
+        let place = field!(self.header, HashMapHeader, len);
+        if header.next == 0 {
+            tx.write(place.cast(), [header.len, header.room])
+        } else {
+            tx.write(place.cast(), [header.len, header.room, header.progress])
+        }
+    }
+
+    /// Removes a key, and returns its value with all that it owns.
+    ///
+    /// # Errors
+    /// As [`insert`](PHashMap::insert).
+    #[inline]
+    pub fn remove(self, tx: &mut impl Writer, key: impl Borrow<K::View>) -> Result<Option<V>> {
+        let Some((key, value)) = self.remove_entry(tx, key)? else { return Ok(None) };
+        key.release(tx, Depth::default())?;
+        Ok(Some(value))
+    }
+
+    /// Removes a key, and returns it and its value, with all that they own.
+    ///
+    /// # Errors
+    /// As [`insert`](PHashMap::insert).
+    #[inline]
+    pub fn remove_entry(self, tx: &mut impl Writer, key: impl Borrow<K::View>) -> Result<Option<(K, V)>> {
+        let header = self.load_to_write(tx)?;
+        match self.look(tx, key.borrow(), |table, at| table.spot(at))? {
+            Some(spot) => self.take(tx, header, spot).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes the entry of a slot.
+    #[inline(always)]
+    fn take(self, tx: &mut impl Writer, mut header: HashMapHeader, spot: Spot<K, V>) -> Result<(K, V)> {
+        let (key, value) = (*tx.get(spot.key())?, *tx.get(spot.value())?);
+        let ctrl = spot.group.load(tx)?;
+        header.len = self.less_entries(tx, &header, 1)?;
+        tx.write(spot.group.ctrl(), ctrl.without(spot.slot).0)?;
+        if header.next == 0 {
+            tx.write(field!(self.header, HashMapHeader, len), header.len)?;
+        } else {
+            self.go_on(tx, header)?;
+        }
+        Ok((key, value))
+    }
+
+    /// So many entries less.
+    #[inline(always)]
+    fn less_entries(self, on: &impl Reader, header: &HashMapHeader, count: u64) -> Result<u64> {
+        match header.len.checked_sub(count) {
+            Some(len) => Ok(len),
+            None => Err(on.damaged(self.offset(), "hash map: length", header.len, "the number of entries")),
+        }
+    }
+
+    /// The entry of a key, to look at, change, add or remove it with one search.
+    ///
+    /// # Errors
+    /// As [`insert`](PHashMap::insert).
+    #[inline]
+    pub fn entry<'t, W: Writer, Q: Borrow<K::View>>(
+        self,
+        tx: &'t mut W,
+        key: Q,
+    ) -> Result<Entry<'t, K, V, W, Q>> {
+        let header = self.load_to_write(tx)?;
+        let hash = hash_of(header.seed, K::bytes_of(key.borrow()));
+        let found = Self::search(tx, &header, hash, key.borrow())?;
+        Ok(Entry::new(self, tx, header, hash, found, key))
+    }
+
+    /// Inserts entries. A value that is replaced is released.
+    ///
+    /// # Errors
+    /// As [`insert`](PHashMap::insert); the entries before the one that failed are inserted.
+    pub fn extend<Q: Borrow<K::View>>(
+        self,
+        tx: &mut impl Writer,
+        entries: impl IntoIterator<Item = (Q, V)>,
+    ) -> Result<()> {
+        for (key, value) in entries {
+            if let Some(old) = self.insert(tx, key, value)? {
+                old.release(tx, Depth::default())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `change` with every key and a copy of its value, and stores the copies that it changed; logs those.
+    ///
+    /// # Errors
+    /// As [`get_mut`](PHashMap::get_mut).
+    pub fn for_each_mut(self, tx: &mut impl Writer, mut change: impl FnMut(&K, &mut V)) -> Result<()> {
+        self.retain(tx, |key, value| {
+            change(key, value);
+            true
+        })
+    }
+
+    /// Keeps the entries for which `keep` is true, with the value that `keep` leaves in the copy it is given. Keys and values of the
+    /// others are released.
+    ///
+    /// # Errors
+    /// As [`remove`](PHashMap::remove).
+    pub fn retain(self, tx: &mut impl Writer, mut keep: impl FnMut(&K, &mut V) -> bool) -> Result<()> {
+        let mut header = self.load_to_write(tx)?;
+        for (table, groups) in self.places(tx, &header)? {
+            for index in groups {
+                let group = table.group::<K, V>(index);
+                let ctrl = group.load(tx)?;
+                let mut kept = ctrl;
+                for slot in ctrl.full() {
+                    let spot = group.spot(slot);
+                    let (key, old) = (*tx.get(spot.key())?, *tx.get(spot.value())?);
+                    let mut value = old;
+                    if !keep(&key, &mut value) {
+                        kept = kept.without(slot);
+                        key.release(tx, Depth::default())?;
+                        value.release(tx, Depth::default())?;
+                    } else if bytemuck::bytes_of(&old) != bytemuck::bytes_of(&value) {
+                        tx.write(spot.value(), value)?;
+                    }
+                }
+                if kept != ctrl {
+                    let count = ctrl.full().count() - kept.full().count();
+                    header.len = self.less_entries(tx, &header, count as u64)?;
+                    tx.write(group.ctrl(), kept.0)?;
+                    tx.write(field!(self.header, HashMapHeader, len), header.len)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables in which there are entries, and in which of their groups.
+    fn places(self, on: &impl Reader, header: &HashMapHeader) -> Result<[(Table, Range<u64>); 2]> {
+        // They lie in the user data: then a walk over them ends.
+        let groups = |view: &Option<View<'_, K, V>>| view.as_ref().map_or(0..0, View::groups_left);
+        let [main, next] = self.views(on, header)?;
+        Ok([(header.main(), groups(&main)), (header.following(), groups(&next))])
+    }
+
+    /// Removes all entries and returns them, in no order. They belong to the caller now, and are not released. Gives back
+    /// the memory.
+    ///
+    /// # Errors
+    /// As [`remove`](PHashMap::remove).
+    pub fn drain(self, tx: &mut impl Writer) -> Result<Vec<(K, V)>> {
+        let header = self.load_to_write(tx)?;
+        let entries = self.iter(tx)?.map(|(key, value)| (*key, *value)).collect();
+        self.free_tables(tx, header)?;
+        Ok(entries)
+    }
+
+    /// Removes all entries, and releases keys and values. Gives back the memory, which is cheaper than to keep it: what
+    /// is kept would have to be logged.
+    ///
+    /// # Errors
+    /// As [`remove`](PHashMap::remove), and of releasing.
+    pub fn clear(self, tx: &mut impl Writer) -> Result<()> {
+        let header = self.load_to_write(tx)?;
+        self.release_entries(tx, &header, Depth::default())?;
+        self.free_tables(tx, header)
+    }
+
+    /// Frees what keys and values own.
+    fn release_entries(self, tx: &mut impl Writer, header: &HashMapHeader, depth: Depth) -> Result<()> {
+        if !K::OWNS && !V::OWNS {
+            return Ok(());
+        }
+        for (table, groups) in self.places(tx, header)? {
+            for index in groups {
+                let group = table.group::<K, V>(index);
+                for slot in group.load(tx)?.full() {
+                    let spot = group.spot(slot);
+                    let (key, value) = (*tx.get(spot.key())?, *tx.get(spot.value())?);
+                    key.release(tx, depth)?;
+                    value.release(tx, depth)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the tables; the map is empty then.
+    fn free_tables(self, tx: &mut impl Writer, header: HashMapHeader) -> Result<()> {
+        for table in [header.main(), header.following()] {
+            self.free_table(tx, table)?;
+        }
+        tx.write(self.header, empty_header(header.seed))
+    }
+
+    fn free_table(self, tx: &mut impl Writer, table: Table) -> Result<()> {
+        match table.offset {
+            0 => Ok(()),
+            offset => tx.free_block(offset, table.len::<K, V>(), Shape::<K, V>::ALIGN),
+        }
+    }
+}
+
+impl<K: Key, V: Persistent> Persistent for PHashMap<K, V> {
+    const OWNS: bool = true;
+
+    fn describe(describer: &mut Describer) -> String {
+        ["PHashMap<", &K::describe(describer), ", ", &V::describe(describer), ">"].concat()
+    }
+
+    fn release(&self, tx: &mut impl Writer, depth: Depth) -> Result<()> {
+        if self.is_null() {
+            return Ok(());
+        }
+        let depth = depth.deeper(tx)?;
+        let header = self.load(tx)?;
+        self.release_entries(tx, &header, depth)?;
+        for table in [header.main(), header.following()] {
+            self.free_table(tx, table)?;
+        }
+        tx.free_block(self.offset(), HEADER_LEN, HEADER_ALIGN)
+    }
+
+    fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
+        if self.is_null() || !audit.owns(self.offset(), HEADER_LEN, HEADER_ALIGN) {
+            return;
+        }
+        if let Err(error) = self.audit_tables(on, audit, depth) {
+            audit.failed(self.offset(), &error);
+        }
+    }
+}

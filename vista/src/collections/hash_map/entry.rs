@@ -1,0 +1,244 @@
+//! A place in a map: that of an entry, or where one would go. Start at [`Entry`].
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use crate::collections::layout::HashMapHeader;
+use crate::content::Depth;
+use crate::error::Result;
+use crate::{Key, PHashMap, PPtr, Persistent, Writer};
+
+use super::table::{Search, Spot, Vacancy};
+
+/// The entry of a key, there or not; see [`PHashMap::entry`].
+///
+/// ```
+/// use vista::{PHashMap, PString, PVec, SegmentOptions};
+///
+/// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, PVec<u64>>>()?;
+/// segment.transaction(|tx| -> vista::Result<()> {
+///     let lists = PHashMap::or_new(tx, tx.root_ptr())?;
+///     for (name, value) in [("odd", 1), ("even", 2), ("odd", 3)] {
+///         let list = *lists.entry(tx, name)?.or_insert_with(PVec::new)?;
+///         list.push(tx, value)?;
+///     }
+///     Ok(())
+/// })?;
+/// let odd = segment.root()?.get(&segment, "odd")?.unwrap();
+/// assert_eq!(odd.as_slice(&segment)?, [1, 3]);
+/// # Ok::<_, vista::Error>(())
+/// ```
+pub enum Entry<'t, K, V, W, Q> {
+    /// The key has a value.
+    Occupied(OccupiedEntry<'t, K, V, W, Q>),
+    /// It has none.
+    Vacant(VacantEntry<'t, K, V, W, Q>),
+}
+
+/// The entry of a key that is there.
+pub struct OccupiedEntry<'t, K, V, W, Q> {
+    map: PHashMap<K, V>,
+    tx: &'t mut W,
+    header: HashMapHeader,
+    spot: Spot<K, V>,
+    key: Q,
+}
+
+/// The entry of a key that is not there.
+pub struct VacantEntry<'t, K, V, W, Q> {
+    map: PHashMap<K, V>,
+    tx: &'t mut W,
+    header: HashMapHeader,
+    hash: u64,
+    vacancy: Option<Vacancy<K, V>>,
+    key: Q,
+}
+
+impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W, Q> {
+    #[inline(always)]
+    pub(super) fn new(
+        map: PHashMap<K, V>,
+        tx: &'t mut W,
+        header: HashMapHeader,
+        hash: u64,
+        found: Search<K, V>,
+        key: Q,
+    ) -> Self {
+        match found {
+            Search::Found(spot) => Entry::Occupied(OccupiedEntry { map, tx, header, spot, key }),
+            Search::Missing(vacancy) => Entry::Vacant(VacantEntry { map, tx, header, hash, vacancy, key }),
+        }
+    }
+
+    /// The key that was looked for.
+    pub fn key(&self) -> &K::View {
+        match self {
+            Entry::Occupied(entry) => entry.key.borrow(),
+            Entry::Vacant(entry) => entry.key(),
+        }
+    }
+
+    /// Lends the value for writing; if there is none, inserts this one first.
+    ///
+    /// # Errors
+    /// As [`PHashMap::insert`].
+    pub fn or_insert(self, value: V) -> Result<&'t mut V> {
+        self.or_insert_with(|_| Ok(value))
+    }
+
+    /// Lends the value for writing; if there is none, inserts the one that `make` returns.
+    ///
+    /// # Errors
+    /// As [`PHashMap::insert`], and those of `make`.
+    pub fn or_insert_with(self, make: impl FnOnce(&mut W) -> Result<V>) -> Result<&'t mut V> {
+        match self {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let value = make(entry.tx)?;
+                entry.insert(value)
+            }
+        }
+    }
+
+    /// Lends the value for writing; if there is none, inserts the default one.
+    ///
+    /// # Errors
+    /// As [`PHashMap::insert`].
+    pub fn or_default(self) -> Result<&'t mut V>
+    where
+        V: Default,
+    {
+        self.or_insert_with(|_| Ok(V::default()))
+    }
+
+    /// Lends the value for writing; if there is none, inserts one whose bytes are all zero.
+    ///
+    /// # Errors
+    /// As [`PHashMap::insert`].
+    pub fn or_zeroed(self) -> Result<&'t mut V> {
+        self.or_insert_with(|_| Ok(V::zeroed()))
+    }
+
+    /// Changes the value, if there is one.
+    ///
+    /// # Errors
+    /// As [`PHashMap::get_mut`].
+    pub fn and_modify(mut self, change: impl FnOnce(&mut V)) -> Result<Self> {
+        if let Entry::Occupied(entry) = &mut self {
+            change(entry.get_mut()?);
+        }
+        Ok(self)
+    }
+}
+
+impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t, K, V, W, Q> {
+    /// The key, as it is in the map.
+    ///
+    /// # Errors
+    /// As [`PHashMap::get`].
+    pub fn key(&self) -> Result<&K> {
+        self.tx.get(self.spot.key())
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// As [`PHashMap::get`].
+    pub fn get(&self) -> Result<&V> {
+        self.tx.get(self.place())
+    }
+
+    /// Where the value lies, until the map is changed.
+    pub fn place(&self) -> PPtr<V> {
+        self.spot.value()
+    }
+
+    /// Lends the value for writing; logs it.
+    ///
+    /// # Errors
+    /// As [`PHashMap::get_mut`].
+    pub fn get_mut(&mut self) -> Result<&mut V> {
+        self.tx.get_mut(self.spot.value())
+    }
+
+    /// Lends the value for writing, for as long as the transaction was lent; logs it.
+    ///
+    /// # Errors
+    /// As [`PHashMap::get_mut`].
+    pub fn into_mut(self) -> Result<&'t mut V> {
+        self.tx.get_mut(self.spot.value())
+    }
+
+    /// Stores a value, and returns the one that was there, with all that it owns.
+    ///
+    /// # Errors
+    /// As [`PHashMap::get_mut`].
+    pub fn insert(&mut self, value: V) -> Result<V> {
+        let old = *self.get()?;
+        self.tx.write(self.spot.value(), value)?;
+        Ok(old)
+    }
+
+    /// Removes the entry, and returns its value with all that it owns.
+    ///
+    /// # Errors
+    /// As [`PHashMap::remove`].
+    pub fn remove(self) -> Result<V> {
+        let (key, value) = self.map.take(self.tx, self.header, self.spot)?;
+        key.release(self.tx, Depth::default())?;
+        Ok(value)
+    }
+
+    /// Removes the entry, and returns key and value, with all that they own.
+    ///
+    /// # Errors
+    /// As [`PHashMap::remove_entry`].
+    pub fn remove_entry(self) -> Result<(K, V)> {
+        self.map.take(self.tx, self.header, self.spot)
+    }
+}
+
+impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> VacantEntry<'t, K, V, W, Q> {
+    /// The key that was looked for.
+    pub fn key(&self) -> &K::View {
+        self.key.borrow()
+    }
+
+    /// Inserts a value and lends it for writing.
+    ///
+    /// # Errors
+    /// As [`PHashMap::insert`].
+    pub fn insert(self, value: V) -> Result<&'t mut V> {
+        // What was made in the meantime may have changed the map: then it has to be asked again.
+        let header = self.map.load_to_write(self.tx)?;
+        if header != self.header {
+            self.map.insert(self.tx, self.key.borrow(), value)?;
+            let place = self.map.place(self.tx, self.key.borrow())?.unwrap_or_default();
+            return self.tx.get_mut(place);
+        }
+        let (view, hash) = (self.key.borrow(), self.hash);
+        let spot = self.map.add(self.tx, header, hash, self.vacancy, view, value)?;
+        self.tx.get_mut(spot.value())
+    }
+}
+
+impl<K, V, W, Q> fmt::Debug for Entry<'_, K, V, W, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Entry::Occupied(_) => "Occupied(..)",
+            Entry::Vacant(_) => "Vacant(..)",
+        })
+    }
+}
+
+impl<K, V, W, Q> fmt::Debug for OccupiedEntry<'_, K, V, W, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OccupiedEntry").field("map", &self.map).finish_non_exhaustive()
+    }
+}
+
+impl<K, V, W, Q> fmt::Debug for VacantEntry<'_, K, V, W, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VacantEntry").field("map", &self.map).finish_non_exhaustive()
+    }
+}
