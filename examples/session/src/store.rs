@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use vista::rio::{Medium, Region};
-use vista::{Depth, PBTreeMap, PHashMap, PString, Persistent, Segment, Transaction, Violation, Writer, field};
+use vista::{
+    Depth, PBTreeMap, PHashMap, PString, Persistent, Segment, Transaction, Violation, Writer, field,
+};
 
 use crate::{Admission, Client, Micros, Rate, Token};
 
