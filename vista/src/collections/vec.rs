@@ -264,7 +264,7 @@ impl<T: Persistent> PVec<T> {
         }
         let place = element(header.data, header.len);
         let mut lens = [header.len + 1, header.spare_from];
-        if header.len < header.spare_from {
+        if header.len < header.spare_from && !planted!(PoppedElementAsSpare) {
             tx.write(place, value)?; // Something stood there, maybe in this transaction.
         } else {
             tx.store_spare(place, value)?;
