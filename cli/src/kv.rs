@@ -142,7 +142,8 @@ fn size(text: &str) -> Result<u64, String> {
         "T" | "TIB" => 40,
         _ => return Err("not a number of bytes, such as 65536, 64K, 1M or 2G".to_owned()),
     };
-    let number: u64 = digits.parse().map_err(|_| "not a number of bytes, such as 65536, 64K, 1M or 2G".to_owned())?;
+    let number: u64 =
+        digits.parse().map_err(|_| "not a number of bytes, such as 65536, 64K, 1M or 2G".to_owned())?;
     number.checked_mul(1 << shift).ok_or_else(|| "more bytes than there are".to_owned())
 }
 
@@ -303,7 +304,11 @@ fn count(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
     let segment = store.read()?;
     let count = segment.root()?.len(&segment)? as u64;
     let mut output = Output::default();
-    if is_json { output.json(&Report { count })? } else { output.line(count)? }
+    if is_json {
+        output.json(&Report { count })?
+    } else {
+        output.line(count)?
+    }
     Ok(Verdict::Good)
 }
 
@@ -410,9 +415,13 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, expected) in
-            [("0", Some(0)), ("65536", Some(65536)), ("64k", Some(65536)), ("2G", Some(2 << 30)), ("1MiB", Some(1 << 20))]
-        {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("65536", Some(65536)),
+            ("64k", Some(65536)),
+            ("2G", Some(2 << 30)),
+            ("1MiB", Some(1 << 20)),
+        ] {
             assert_eq!(size(text).ok(), expected, "{text}");
         }
         for text in ["", "M", "1X", "-1", "1.5M", "99999999999999999999", "99999999999T"] {

@@ -166,10 +166,14 @@ impl Report {
             Grouped(self.total.cut_hit_count),
         ))?;
         match &self.violation {
-            None => output.line(paint.good("nothing was lost, nothing is half done, and every invariant holds"))?,
+            None => output
+                .line(paint.good("nothing was lost, nothing is half done, and every invariant holds"))?,
             Some(violation) => {
                 output.line(paint.bad(format!("VIOLATION: {violation}")))?;
-                output.line(format!("again: vista stress --structure {} --seed {}", self.structure, self.seed))?;
+                output.line(format!(
+                    "again: vista stress --structure {} --seed {}",
+                    self.structure, self.seed
+                ))?;
             }
         }
         if self.is_kept {

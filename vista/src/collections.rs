@@ -45,8 +45,8 @@ mod key; // what maps are searched by
 mod vec; // PVec
 mod bytes; // PBytes
 mod string; // PString
-mod deque; // PVecDeque
-mod slab; // PSlab
+pub mod vec_deque; // PVecDeque, its iterator
+pub mod slab; // PSlab, its iterator
 mod cell; // PCell
 mod option; // POption
 pub mod btree_map; // PBTreeMap, its iterators and entries
@@ -55,10 +55,10 @@ pub mod hash_map; // PHashMap, PHashSet
 pub use btree_map::PBTreeMap;
 pub use bytes::PBytes;
 pub use cell::PCell;
-pub use deque::{DequeIter, PVecDeque};
 pub use hash_map::{PHashMap, PHashSet};
 pub use key::Key;
 pub use option::POption;
-pub use slab::{PSlab, SlabIter};
+pub use slab::PSlab;
 pub use string::PString;
 pub use vec::PVec;
+pub use vec_deque::PVecDeque;

@@ -239,11 +239,11 @@ impl<T: Persistent> PSlab<T> {
     ///
     /// # Errors
     /// As [`get`](PSlab::get); the iterator itself meets none.
-    pub fn iter<A: Reader>(self, on: &A) -> Result<SlabIter<'_, T>> {
+    pub fn iter<A: Reader>(self, on: &A) -> Result<Iter<'_, T>> {
         let header = self.load(on)?;
         let links = on.slice(header.used_links())?;
         let values = on.slice(PSlice::from_raw_parts(header.values, header.used))?;
-        Ok(SlabIter { slots: links.iter().zip(values).enumerate() })
+        Ok(Iter { slots: links.iter().zip(values).enumerate() })
     }
 
     /// Lends the value `id` for writing; logs it alone.
@@ -449,7 +449,7 @@ impl<T: Persistent> PSlab<T> {
 
 /// An iterator over the ids and values of a [`PSlab`], by id.
 #[derive(Clone, Debug)]
-pub struct SlabIter<'a, T> {
+pub struct Iter<'a, T> {
     slots: Enumerate<Zip<slice::Iter<'a, u64>, slice::Iter<'a, T>>>,
 }
 
@@ -459,7 +459,7 @@ fn occupied<'a, T>((id, (link, value)): (usize, (&u64, &'a T))) -> Option<(u64, 
     (*link == OCCUPIED).then_some((id as u64, value))
 }
 
-impl<'a, T> Iterator for SlabIter<'a, T> {
+impl<'a, T> Iterator for Iter<'a, T> {
     type Item = (u64, &'a T);
 
     #[inline]
@@ -472,7 +472,7 @@ impl<'a, T> Iterator for SlabIter<'a, T> {
     }
 }
 
-impl<'a, T> DoubleEndedIterator for SlabIter<'a, T> {
+impl<'a, T> DoubleEndedIterator for Iter<'a, T> {
     #[inline]
     fn next_back(&mut self) -> Option<(u64, &'a T)> {
         while let Some(slot) = self.slots.next_back() {
@@ -484,7 +484,7 @@ impl<'a, T> DoubleEndedIterator for SlabIter<'a, T> {
     }
 }
 
-impl<T> FusedIterator for SlabIter<'_, T> {}
+impl<T> FusedIterator for Iter<'_, T> {}
 
 impl<T: Persistent> Persistent for PSlab<T> {
     const OWNS: bool = true;

@@ -1,5 +1,7 @@
 //! The collections: each equals its std model under any history, and survives hostile bytes.
 
+#![allow(clippy::unit_arg)] // `Ok(*tx.root_mut()? = value)` is a whole transaction in a line.
+
 mod history; // any transactions, in any domain, beside a model
 mod bytes;
 mod string;

@@ -221,9 +221,9 @@ impl<T: Persistent> PVecDeque<T> {
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices); the iterator itself meets none.
-    pub fn iter<A: Reader>(self, on: &A) -> Result<DequeIter<'_, T>> {
+    pub fn iter<A: Reader>(self, on: &A) -> Result<Iter<'_, T>> {
         let (front, back) = self.as_slices(on)?;
-        Ok(DequeIter { front: front.iter(), back: back.iter() })
+        Ok(Iter { front: front.iter(), back: back.iter() })
     }
 
     /// The element at `index`, counted from the front, or `None` behind the end.
@@ -729,12 +729,12 @@ fn release_numbers<T: Persistent>(
 
 /// An iterator over the elements of a [`PVecDeque`], from front to back.
 #[derive(Clone, Debug)]
-pub struct DequeIter<'a, T> {
+pub struct Iter<'a, T> {
     front: slice::Iter<'a, T>,
     back: slice::Iter<'a, T>,
 }
 
-impl<'a, T> Iterator for DequeIter<'a, T> {
+impl<'a, T> Iterator for Iter<'a, T> {
     type Item = &'a T;
 
     #[inline]
@@ -756,7 +756,7 @@ impl<'a, T> Iterator for DequeIter<'a, T> {
     }
 }
 
-impl<'a, T> DoubleEndedIterator for DequeIter<'a, T> {
+impl<'a, T> DoubleEndedIterator for Iter<'a, T> {
     #[inline]
     fn next_back(&mut self) -> Option<&'a T> {
         if self.back.len() == 0 {
@@ -766,8 +766,8 @@ impl<'a, T> DoubleEndedIterator for DequeIter<'a, T> {
     }
 }
 
-impl<T> ExactSizeIterator for DequeIter<'_, T> {}
-impl<T> FusedIterator for DequeIter<'_, T> {}
+impl<T> ExactSizeIterator for Iter<'_, T> {}
+impl<T> FusedIterator for Iter<'_, T> {}
 
 impl<T: Persistent> Persistent for PVecDeque<T> {
     const OWNS: bool = true;
