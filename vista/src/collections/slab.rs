@@ -215,6 +215,21 @@ impl<T: Persistent> PSlab<T> {
 
     /// The value `id`, if there is one.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// *slab.get_mut(tx, id)?.unwrap() += 1;
+    /// assert_eq!((slab.get(tx, id)?, slab.contains(tx, id + 1)?), (Some(&8), false));
+    /// assert_eq!((slab.set(tx, id, 9)?, slab.try_remove(tx, id)?, slab.try_remove(tx, id)?), (8, Some(9), None));
+    /// assert!(slab.remove(tx, id).is_err()); // Where the crate panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if the header is not
     /// sound.
@@ -388,6 +403,21 @@ impl<T: Persistent> PSlab<T> {
 
     /// Makes room for `additional` values more, at least.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// slab.reserve(tx, 100)?;
+    /// assert!(slab.capacity(tx)? >= 100);
+    /// slab.insert(tx, 7)?;
+    /// slab.clear(tx)?;
+    /// assert_eq!((slab.len(tx)?, slab.vacant_key(tx)?), (0, 0));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PSlab::insert).
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
@@ -447,7 +477,7 @@ impl<T: Persistent> PSlab<T> {
     }
 }
 
-/// An iterator over the ids and values of a [`PSlab`], by id.
+/// An iterator over the ids and values of a [`PSlab`], by id: see [`PSlab::iter`].
 #[derive(Clone, Debug)]
 pub struct Iter<'a, T> {
     slots: Enumerate<Zip<slice::Iter<'a, u64>, slice::Iter<'a, T>>>,

@@ -9,6 +9,7 @@ mod audit; // each invariant, broken
 mod table; // every method of every collection
 mod null; // on the null handle
 mod hostile; // on any bytes
+mod logged; // what each operation costs
 mod shapes; // elements of odd sizes
 mod nested; // collections of collections
 mod vec;
