@@ -322,7 +322,8 @@ fn stat(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
         len: u64,
         allocated: u64,
         capacity: u64,
-        survives: String,
+        backing: String,
+        domain: String,
     }
     let segment = store.read()?;
     let stats = segment.stats()?;
@@ -334,7 +335,9 @@ fn stat(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
         len: stats.len,
         allocated: stats.allocated,
         capacity: stats.capacity,
-        survives: segment.medium()?.survives().to_string(),
+        // Of the file, and not of this private copy.
+        backing: segment.medium()?.backing().to_string(),
+        domain: segment.medium()?.domain().to_string(),
     };
     for entry in segment.root()?.iter(&segment)? {
         let (key, value) = entry?;
@@ -353,7 +356,7 @@ fn stat(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
     field("values", &Bytes(report.value_bytes))?;
     field("allocated", &format!("{} of {}", Bytes(report.allocated), counted(report.capacity, "byte")))?;
     field("file", &Bytes(report.len))?;
-    field("survives", &report.survives)?;
+    field("lies on", &format!("{}, persistence domain {}", report.backing, report.domain))?;
     Ok(Verdict::Good)
 }
 

@@ -125,6 +125,11 @@ pub fn layout_of<T: Persistent>() -> Layout {
 /// It is part of the file format and never changes: offset basis `0xcbf29ce484222325`, prime `0x100000001b3`,
 /// over the UTF-8 bytes (Fowler, Noll, Vo and Eastlake, "The FNV Non-Cryptographic Hash Algorithm",
 /// draft-eastlake-fnv). It notices mistakes, not malice; nothing in memory safety rests on it.
+///
+/// ```
+/// let layout = vista::layout_of::<u64>();
+/// assert_eq!(vista::fingerprint_of(&layout.text), layout.fingerprint);
+/// ```
 pub const fn fingerprint_of(text: &str) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -5,6 +5,7 @@
 //! [`check_content`](vista::Segment::check_content) finds nothing: not the bytes, among which spare ones may differ.
 
 pub mod linear; // PVec, PVecDeque, PSlab, PBytes, PString, PCell, POption
+pub mod hash_map; // PHashMap
 
 use crash_sim::{BoxError, Campaign, Sim};
 use rio::Domain;
