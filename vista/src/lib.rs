@@ -111,8 +111,7 @@ mod error; // what can go wrong
 pub use access::{Reader, Writer};
 pub use check::{Block, Stats, Violation};
 pub use collections::{
-    Key, PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PSlab, PString, PVec, PVecDeque, btree_map,
-    hash_map,
+    Key, PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PSlab, PString, PVec, PVecDeque,
 };
 pub use content::{Audit, Depth, MAX_DEPTH};
 pub use error::{Error, Result};

@@ -241,12 +241,12 @@ mod tests {
 
         let segment = maps(|tx, changes| {
             let (number, _) = changes.maps.hash.iter(tx).unwrap().next().map(|(n, v)| (*n, *v)).unwrap();
-            drop(changes.maps.hash.remove(tx, number).unwrap());
+            assert!(changes.maps.hash.remove(tx, number).unwrap().is_some());
         });
         let found = Model::new(SEED).compare(&segment).unwrap_err();
         assert!(found.contains("hash map: found"), "{found}");
 
-        let segment = maps(|tx, _| drop(PBytes::from_slice(tx, b"lost").unwrap()));
+        let segment = maps(|tx, _| assert!(!PBytes::from_slice(tx, b"lost").unwrap().is_null()));
         let found = Model::new(SEED).compare(&segment).unwrap_err();
         assert!(found.contains("INV-C2"), "{found}");
     }

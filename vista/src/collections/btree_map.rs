@@ -163,14 +163,14 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         }
         let sought = ByView(view);
         let mut node = header.root;
-        for level in (1..path::height(on, node)?).rev() {
+        let mut head = Node::<K, V>::at(node).load_root(on)?;
+        for level in (0..usize::from(head.level)).rev() {
             let inner = Inner::<K>::at(node);
-            let head = inner.load(on, level)?;
             let rank = inner.seek(on, head, &sought)?;
             node = *inner.value_at(on, head, rank)?;
+            head = path::load_at::<K, V>(on, node, level)?;
         }
         let leaf = Node::<K, V>::at(node);
-        let head = leaf.load(on, 0)?;
         match leaf.find(on, head, &sought)? {
             (rank, true) => Ok(Some((leaf, leaf.slot(on, head, rank)?))),
             _ => Ok(None),

@@ -109,6 +109,7 @@ pub struct BTreeNode {
     pub order: [u8; 32],
 }
 const _: () = assert!(size_of::<BTreeNode>() == 40);
+
 /// Of a [`PHashMap`](crate::PHashMap) or [`PHashSet`](crate::PHashSet).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]

@@ -560,25 +560,24 @@ pub(super) fn element<T>(data: u64, index: u64) -> PPtr<T> {
     PPtr::from_offset(data.saturating_add(index.saturating_mul(size_of::<T>() as u64)))
 }
 
-/// Memory for elements; none for none, or if they have no bytes: their offset is then that of any aligned block.
+/// Memory for elements; none for none. Elements without bytes have a block too, for a place to lead to.
 pub(super) fn allocate<T: Persistent>(tx: &mut impl Writer, capacity: u64) -> Result<u64> {
-    match capacity.checked_mul(size_of::<T>() as u64) {
-        Some(0) => Ok(0),
-        len => tx.alloc_block(len.unwrap_or(u64::MAX), align_bytes_of::<T>() as u64),
+    if capacity == 0 {
+        return Ok(0);
     }
+    tx.alloc_block(bytes_of::<T>(capacity), align_bytes_of::<T>() as u64)
 }
 
 pub(super) fn deallocate<T: Persistent>(tx: &mut impl Writer, data: u64, capacity: u64) -> Result<()> {
-    match bytes_of::<T>(capacity) {
-        0 => Ok(()),
-        len => tx.free_block(data, len, align_bytes_of::<T>() as u64),
+    if capacity == 0 {
+        return Ok(());
     }
+    tx.free_block(data, bytes_of::<T>(capacity), align_bytes_of::<T>() as u64)
 }
 
 /// Claims the memory of elements for an audit.
 pub(super) fn owns_array<T: Persistent>(audit: &mut Audit, data: u64, capacity: u64) -> bool {
-    let len = bytes_of::<T>(capacity);
-    len == 0 || audit.owns(data, len, align_bytes_of::<T>() as u64)
+    capacity == 0 || audit.owns(data, bytes_of::<T>(capacity), align_bytes_of::<T>() as u64)
 }
 
 /// Releases what elements own.

@@ -4,6 +4,10 @@ mod history; // any transactions, in any domain, beside a model
 mod bytes;
 mod string;
 mod audit; // each invariant, broken
+mod table; // every method of every collection
+mod null; // on the null handle
+mod hostile; // on any bytes
+mod shapes; // elements of odd sizes
 mod nested; // collections of collections
 mod vec;
 mod btree_map;

@@ -16,10 +16,17 @@ use crate::{Key, PPtr, PSlice, Persistent, Reader, Writer};
 
 /// Entries of a node at most: the bits of `used`.
 pub(super) const SLOTS_MAX: usize = 32;
+/// Levels of a tree at most. A level is added when the root is full, which takes several times as many inserts as the
+/// level before took, so that no tree comes near: with 7 entries per node and every other entry removed in between it
+/// is more than 3 to the power of this.
+pub(super) const LEVELS_MAX: usize = 24;
 /// Entries of a node at least, however long they are.
 const SLOTS_MIN: usize = 7;
 /// What the entries of a node should not take more than, unless there were fewer than [`SLOTS_MIN`] then.
 const ENTRIES_LEN: usize = 4096;
+
+/// Keys up to this length are compared several at a time.
+const SHORT_KEY_LEN: usize = 16;
 
 /// A node whose values are `T`: those of the map in a leaf, offsets of children in an inner node.
 pub(super) struct Node<K, T> {
@@ -171,6 +178,27 @@ impl<K: Key, T: Persistent> Node<K, T> {
     #[inline(always)]
     pub(super) fn load<A: Reader>(self, on: &A, level: usize) -> Result<&BTreeNode> {
         let head = on.get(self.head())?;
+        self.check(on, head, level)?;
+        Ok(head)
+    }
+
+    /// What stands in front of the entries of a root, whatever its level.
+    #[inline(always)]
+    pub(super) fn load_root<A: Reader>(self, on: &A) -> Result<&BTreeNode> {
+        let head = on.get(self.head())?;
+        let level = usize::from(head.level);
+        if level >= LEVELS_MAX {
+            return Err(on.damaged(self.offset, "B-tree root: level", level as u64, "less than 24"));
+        }
+        match level {
+            0 => self.check(on, head, 0)?,
+            _ => Inner::<K>::at(self.offset).check(on, head, level)?,
+        }
+        Ok(head)
+    }
+
+    #[inline(always)]
+    fn check(self, on: &impl Reader, head: &BTreeNode, level: usize) -> Result<()> {
         if usize::from(head.level) != level {
             let expected = "one less than its parent's";
             return Err(on.damaged(self.offset, "B-tree node: level", head.level.into(), expected));
@@ -179,7 +207,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
             let expected = "at least one entry, and no more than fit";
             return Err(on.damaged(self.offset, "B-tree node: entries", head.count.into(), expected));
         }
-        Ok(head)
+        Ok(())
     }
 
     /// The slot at a rank below the count.
@@ -224,29 +252,51 @@ impl<K: Key, T: Persistent> Node<K, T> {
     /// The key at a rank.
     #[inline(always)]
     pub(super) fn key_at<'a, A: Reader>(self, on: &'a A, head: &BTreeNode, rank: usize) -> Result<&'a K> {
-        on.get(self.key(self.slot(on, head, rank)?))
+        let slot = usize::from(head.order[rank % SLOTS_MAX]);
+        self.keys(on)?.get(slot).ok_or_else(|| self.no_slot(on, slot))
     }
 
     /// The value at a rank.
     #[inline(always)]
     pub(super) fn value_at<'a, A: Reader>(self, on: &'a A, head: &BTreeNode, rank: usize) -> Result<&'a T> {
-        on.get(self.value(self.slot(on, head, rank)?))
+        let slot = usize::from(head.order[rank % SLOTS_MAX]);
+        self.values(on)?.get(slot).ok_or_else(|| self.no_slot(on, slot))
     }
 
-    /// The last rank whose key is not greater than what is sought, and 0 if there is none: the key of rank 0 is not looked at.
+    /// The last rank whose key is not greater than what is sought, and 0 if there is none: the key of rank 0 is not looked
+    /// at.
     #[inline(always)]
     pub(super) fn seek(self, on: &impl Reader, head: &BTreeNode, sought: &impl Sought<K>) -> Result<usize> {
         let keys = self.keys(on)?;
-        let (mut rank, mut left) = (0, head.len());
-        while left > 1 {
-            let half = left / 2;
-            let slot = usize::from(head.order[(rank + half) % SLOTS_MAX]);
-            let Some(key) = keys.get(slot) else { return Err(self.no_slot(on, slot)) };
-            // Both outcomes are as likely: an assignment in either case can do without a jump.
-            rank = if sought.compare(on, key)? == Ordering::Greater { rank } else { rank + half };
-            left -= half;
+        let is_at_or_before = |rank: usize| {
+            let slot = usize::from(head.order[rank % SLOTS_MAX]);
+            match keys.get(slot) {
+                Some(key) => Ok(sought.compare(on, key)? != Ordering::Greater),
+                None => Err(self.no_slot(on, slot)),
+            }
+        };
+        let mut rank = 0;
+        if const { K::OWNS || size_of::<K>() > SHORT_KEY_LEN } {
+            let mut left = head.len();
+            while left > 1 {
+                let half = left / 2;
+                rank = if is_at_or_before(rank + half)? { rank + half } else { rank };
+                left -= half;
+            }
+            return Ok(rank);
         }
-        Ok(rank)
+        // Comparing is cheaper here than a jump that was foreseen wrongly, or than waiting for a slot and then for its key:
+        // so three at a time, and what follows is computed. Ranks that are not there count as greater.
+        let last = head.len() - 1;
+        let count = |rank: usize| -> Result<usize> {
+            Ok(usize::from(is_at_or_before(rank.min(last))? & (rank <= last)))
+        };
+        if const { Self::CAPACITY > 8 } {
+            rank = 8 * (count(8)? + count(16)? + count(24)?);
+        }
+        rank += 2 * (count(rank + 2)? + count(rank + 4)? + count(rank + 6)?);
+        rank += count(rank + 1)?;
+        Ok(rank.min(last)) // They are not in order if it were more.
     }
 
     /// The rank at which a key stands, or would stand, and whether it does.

@@ -5,15 +5,10 @@
 
 use std::ops::Bound;
 
-use crate::collections::btree_map::node::{ByView, Inner, Node, Sought};
+use crate::collections::btree_map::node::{ByView, Inner, LEVELS_MAX, Node, Sought};
 use crate::collections::layout::{BTreeHeader, BTreeNode};
 use crate::error::Result;
-use crate::{Key, PPtr, Persistent, Reader};
-
-/// Levels of a tree at most. A level is added when the root is full, which takes several times as many inserts as the
-/// level before took, so that no tree comes near: with 7 entries per node and every other entry removed in between it
-/// is more than 3 to the power of this.
-pub(super) const LEVELS_MAX: usize = 24;
+use crate::{Key, Persistent, Reader};
 
 /// A node, and a rank in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,14 +24,14 @@ pub(super) struct Path {
     height: usize,
 }
 
-/// Number of levels of a tree that is not empty: one more than its root says.
+/// What stands in front of the entries of a node, which is a leaf at level 0.
 #[inline(always)]
-pub(super) fn height(on: &impl Reader, root: u64) -> Result<usize> {
-    let level = usize::from(on.get(PPtr::<BTreeNode>::from_offset(root))?.level);
-    match level < LEVELS_MAX {
-        true => Ok(level + 1),
-        false => Err(on.damaged(root, "B-tree root: level", level as u64, "less than 24")),
-    }
+pub(super) fn load_at<K: Key, V: Persistent>(
+    on: &impl Reader,
+    node: u64,
+    level: usize,
+) -> Result<&BTreeNode> {
+    if level == 0 { Node::<K, V>::at(node).load(on, 0) } else { Inner::<K>::at(node).load(on, level) }
 }
 
 impl Path {
@@ -71,18 +66,18 @@ impl Path {
         header: &BTreeHeader,
         sought: &impl Sought<K>,
     ) -> Result<(Self, bool)> {
-        let height = height(on, header.root)?;
-        let mut path = Path { steps: [Step::default(); LEVELS_MAX], height };
+        let mut path = Path { steps: [Step::default(); LEVELS_MAX], height: 1 };
         let mut node = header.root;
-        for level in (1..height).rev() {
+        let mut head = Node::<K, V>::at(node).load_root(on)?;
+        path.height = usize::from(head.level) + 1;
+        for level in (1..path.height).rev() {
             let inner = Inner::<K>::at(node);
-            let head = inner.load(on, level)?;
             let rank = inner.seek(on, head, sought)?;
             path.steps[level] = Step { node, rank };
             node = *inner.value_at(on, head, rank)?;
+            head = load_at::<K, V>(on, node, level - 1)?;
         }
-        let leaf = Node::<K, V>::at(node);
-        let (rank, is_found) = leaf.find(on, leaf.load(on, 0)?, sought)?;
+        let (rank, is_found) = Node::<K, V>::at(node).find(on, head, sought)?;
         path.steps[0] = Step { node, rank };
         Ok((path, is_found))
     }
@@ -93,9 +88,9 @@ impl Path {
         header: &BTreeHeader,
         is_last: bool,
     ) -> Result<Self> {
-        let height = height(on, header.root)?;
-        let mut path = Path { steps: [Step::default(); LEVELS_MAX], height };
-        path.descend::<K, V>(on, header.root, height - 1, is_last)?;
+        let level = usize::from(Node::<K, V>::at(header.root).load_root(on)?.level);
+        let mut path = Path { steps: [Step::default(); LEVELS_MAX], height: level + 1 };
+        path.descend::<K, V>(on, header.root, level, is_last)?;
         Ok(path)
     }
 

@@ -7,7 +7,6 @@ use std::ops::Bound;
 
 use crate::collections::btree_map::PBTreeMap;
 use crate::collections::btree_map::node::{ByView, Inner, Node};
-use crate::collections::btree_map::path;
 use crate::collections::btree_map::shrink::{join, settle_root, take_child};
 use crate::collections::layout::{BTreeHeader, BTreeNode};
 use crate::error::Result;
@@ -39,7 +38,7 @@ pub(super) fn visit<K: Key, V: Persistent, W: Writer>(
     }
     let nodes_left = tx.segment_len() / Node::<K, V>::LEN.min(Inner::<K>::LEN) + 1;
     let mut walk = Walk { bounds, decide, gone: 0, nodes_left };
-    let level = path::height(tx, header.root)? - 1;
+    let level = usize::from(Node::<K, V>::at(header.root).load_root(tx)?.level);
     let left = walk.node::<V, W>(tx, header.root, level)?;
     if walk.gone == 0 {
         return Ok(());

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use crate::collections::btree_map::node::{Inner, Node};
-use crate::collections::btree_map::path::height;
 use crate::collections::btree_map::{HEADER_ALIGN, HEADER_LEN, PBTreeMap};
 use crate::collections::layout::{BTreeHeader, BTreeNode};
 use crate::content::{Audit, Depth};
@@ -16,7 +15,7 @@ pub(super) fn release_nodes<K: Key, V: Persistent>(
     header: &BTreeHeader,
     depth: Depth,
 ) -> Result<()> {
-    let level = height(tx, header.root)? - 1;
+    let level = Node::<K, V>::at(header.root).load_root(tx)?.level.into();
     release_below::<K, V>(tx, header.root, level, depth)
 }
 
@@ -78,7 +77,10 @@ impl<K: Key, V: Persistent> Persistent for PBTreeMap<K, V> {
         }
         let looked = || -> Result<_> {
             let header = self.load(on)?;
-            let level = if header.root == 0 { 0 } else { height(on, header.root)? - 1 };
+            let level = match header.root {
+                0 => 0,
+                root => Node::<K, V>::at(root).load_root(on)?.level.into(),
+            };
             Ok((header, level, depth.deeper(on)?))
         };
         let (header, level, depth) = match looked() {
