@@ -10,8 +10,8 @@ use std::path::Path;
 
 use vista::rio::{Medium, Region};
 use vista::{
-    Depth, PBTreeMap, PBytes, PHashMap, PPtr, PSlab, PString, PVec, Persistent, Reader, Segment, Transaction, Violation,
-    Writer, field,
+    Depth, PBTreeMap, PBytes, PHashMap, PPtr, PSlab, PString, PVec, Persistent, Reader, Segment, Transaction,
+    Violation, Writer, field,
 };
 
 use crate::words::words;
@@ -382,7 +382,8 @@ impl<M: Medium> Index<M> {
         for (word, &number) in root.words.iter(on)? {
             for posting in word_of(on, root, number)?.postings.iter(on)?.filter(|posting| posting.count > 0) {
                 let version = root.versions.get(on, u64::from(posting.version))?;
-                let path = version.map_or(Ok(&b"a version that is not there"[..]), |version| version.path.as_slice(on))?;
+                let path = version
+                    .map_or(Ok(&b"a version that is not there"[..]), |version| version.path.as_slice(on))?;
                 contents.entry(path.to_vec()).or_default().insert(word.as_str(on)?.to_owned(), posting.count);
             }
         }
@@ -512,7 +513,9 @@ fn remove<M: Medium>(tx: &mut Transaction<'_, Root, M>, path: &[u8]) -> Result<b
 fn remove_posting(tx: &mut impl Writer, place: PPtr<Word>, number: u64) -> Result<bool> {
     let Word { postings, gone_count } = *tx.get(place)?;
     let list = postings.as_slice(tx)?;
-    let Ok(at) = list.binary_search_by_key(&number, |posting| posting.version.into()) else { return Ok(false) };
+    let Ok(at) = list.binary_search_by_key(&number, |posting| posting.version.into()) else {
+        return Ok(false);
+    };
     let gone_count = gone_count + 1;
     let left = (list.len() as u64).saturating_sub(gone_count);
     if left == 0 || (list.len() >= REWRITTEN_FROM && left < gone_count) {

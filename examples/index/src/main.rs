@@ -11,14 +11,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
-use example_index::{Hit, Index};
 use example_index::update::{self, Event};
+use example_index::{Hit, Index};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// A persistent inverted index over the text files of a directory.
 #[derive(Parser)]
-#[command(name = "example-index", version, after_help = "Exit codes: 0 done; 1 nothing found, or not sound; 2 an error.")]
+#[command(
+    name = "example-index",
+    version,
+    after_help = "Exit codes: 0 done; 1 nothing found, or not sound; 2 an error."
+)]
 struct Cli {
     /// The index.
     #[arg(long, global = true, default_value = "index.vista")]

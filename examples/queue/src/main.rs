@@ -15,7 +15,11 @@ use example_queue::{Fate, Options, Queue, Receipt, millis, now, shell};
 
 /// A durable job queue with at-least-once delivery, in one file.
 #[derive(Parser)]
-#[command(name = "example-queue", version, after_help = "Exit codes: 0 done; 1 there is no such job; 2 an error.")]
+#[command(
+    name = "example-queue",
+    version,
+    after_help = "Exit codes: 0 done; 1 there is no such job; 2 an error."
+)]
 struct Cli {
     /// The file; made if it is not there.
     #[arg(long, global = true, default_value = "queue.vista")]

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use vista::rio::{Medium, Region};
 use vista::{
-    PBTreeMap, PBytes, PHashMap, PString, PVecDeque, Persistent, Reader, Segment, Transaction, Violation, Writer, field,
+    PBTreeMap, PBytes, PHashMap, PString, PVecDeque, Persistent, Reader, Segment, Transaction, Violation,
+    Writer, field,
 };
 
 use crate::{Error, Millis, Result};
@@ -327,7 +328,13 @@ impl<M: Medium> Queue<M> {
     ///
     /// # Errors
     /// As [`ack`](Queue::ack).
-    pub fn nack(&mut self, receipt: impl Into<Receipt>, delay: Millis, reason: &str, now: Millis) -> Result<Fate> {
+    pub fn nack(
+        &mut self,
+        receipt: impl Into<Receipt>,
+        delay: Millis,
+        reason: &str,
+        now: Millis,
+    ) -> Result<Fate> {
         let (receipt, attempts_max) = (receipt.into(), self.attempts_max);
         self.segment.transaction(|tx| {
             let root = *tx.root();

@@ -60,7 +60,9 @@ fn answer<M: Medium>(queue: &mut Queue<M>, line: &str) -> Result<String> {
             format!("acked {id}")
         }
         "nack" => {
-            let (Some(id), Some(delay)) = (number::<u64>(&mut words), number(&mut words)) else { return wrong() };
+            let (Some(id), Some(delay)) = (number::<u64>(&mut words), number(&mut words)) else {
+                return wrong();
+            };
             let reason = words.collect::<Vec<_>>().join(" ");
             match queue.nack(id, delay, &reason, now())? {
                 Fate::Again(_) => format!("again {id}"),
@@ -68,7 +70,9 @@ fn answer<M: Medium>(queue: &mut Queue<M>, line: &str) -> Result<String> {
             }
         }
         "extend" => {
-            let (Some(id), Some(visibility)) = (number::<u64>(&mut words), number(&mut words)) else { return wrong() };
+            let (Some(id), Some(visibility)) = (number::<u64>(&mut words), number(&mut words)) else {
+                return wrong();
+            };
             queue.extend(id, visibility, now())?;
             format!("extended {id}")
         }

@@ -92,7 +92,13 @@ impl Connection {
         self.ask(Method::GET, "/stats", None, Vec::new()).await
     }
 
-    async fn ask(&mut self, method: Method, path: &str, token: Option<Token>, body: Vec<u8>) -> io::Result<Answer> {
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: Option<Token>,
+        body: Vec<u8>,
+    ) -> io::Result<Answer> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost");
         if let Some(token) = token {
             request = request.header(COOKIE, format!("session={token}"));

@@ -88,7 +88,8 @@ async fn client(
     const SESSION_LEN: u32 = 100;
     let mut measured = Measured::new()?;
     let (mut token, mut asked) = (None, 0);
-    let is_one_left = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+    let is_one_left =
+        || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
     while Instant::now() < end && is_one_left() {
         let begin = Instant::now();
         let answer = match token {

@@ -101,7 +101,10 @@ async fn run_server(args: Serve) -> Result<(), BoxError> {
     let held = store.stats()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
     let (address, file) = (listener.local_addr()?, args.file.display());
-    println!("listening on {address}, with {} sessions and {} buckets from {file}", held.sessions, held.buckets);
+    println!(
+        "listening on {address}, with {} sessions and {} buckets from {file}",
+        held.sessions, held.buckets
+    );
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let end = async move {
@@ -120,7 +123,8 @@ async fn run_server(args: Serve) -> Result<(), BoxError> {
 }
 
 async fn run_load(args: Load) -> Result<(), BoxError> {
-    let options = load::Options { connections: args.connections, time: args.time.into(), requests: args.requests };
+    let options =
+        load::Options { connections: args.connections, time: args.time.into(), requests: args.requests };
     let Some(port) = args.port else { return load_own_server(options).await };
     report(&load::run((Ipv4Addr::LOCALHOST, port).into(), options).await?)
 }
@@ -130,7 +134,8 @@ async fn load_own_server(options: load::Options) -> Result<(), BoxError> {
     let dir = tempfile::tempdir()?;
     let rate = Rate { interval: 1, burst: u32::MAX }; // Every request writes its bucket, and none has to wait.
     let lifetime = micros(Duration::from_secs(1800));
-    let shared = Shared::new(Store::open(&dir.path().join("sessions"), 1 << 30, rate, lifetime, getrandom::u64()?)?);
+    let shared =
+        Shared::new(Store::open(&dir.path().join("sessions"), 1 << 30, rate, lifetime, getrandom::u64()?)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let server: SocketAddr = listener.local_addr()?;
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
@@ -148,7 +153,11 @@ fn report(measured: &load::Measured) -> Result<(), BoxError> {
     let count = measured.answer_count();
     let mut out = io::stdout().lock();
     writeln!(out, "{count} requests in {:.2} s", measured.time.as_secs_f64())?;
-    writeln!(out, "{:.0} requests a second", count as f64 / measured.time.as_secs_f64().max(f64::MIN_POSITIVE))?;
+    writeln!(
+        out,
+        "{:.0} requests a second",
+        count as f64 / measured.time.as_secs_f64().max(f64::MIN_POSITIVE)
+    )?;
     for (status, count) in &measured.answers {
         writeln!(out, "  {count:>10} answered {status}")?;
     }

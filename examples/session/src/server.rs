@@ -152,7 +152,10 @@ pub struct Me {
     pub ends_at: Micros,
 }
 
-async fn login(State(shared): State<Arc<Shared>>, Json(Login { user }): Json<Login>) -> Result<Response, Failure> {
+async fn login(
+    State(shared): State<Arc<Shared>>,
+    Json(Login { user }): Json<Login>,
+) -> Result<Response, Failure> {
     if user.is_empty() || user.len() > USER_LEN_MAX {
         return Ok(StatusCode::UNPROCESSABLE_ENTITY.into_response());
     }

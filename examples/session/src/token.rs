@@ -78,7 +78,12 @@ mod tests {
         let token = Token::from_bytes(std::array::from_fn(|i| (i * 17) as u8));
         assert_eq!(token.to_string(), "00112233445566778899aabbccddeeff");
         assert_eq!(token.to_string().parse(), Ok(token));
-        for text in ["", "00112233445566778899aabbccddeef", "00112233445566778899aabbccddeefg", "grüße-grüße-grüße-grüße-grü"] {
+        for text in [
+            "",
+            "00112233445566778899aabbccddeef",
+            "00112233445566778899aabbccddeefg",
+            "grüße-grüße-grüße-grüße-grü",
+        ] {
             assert_eq!(text.parse::<Token>(), Err(NoToken), "{text}");
         }
     }

@@ -54,7 +54,8 @@ fn what_was_told_of_is_there_and_the_rest_is_whole_through_kills_at_any_time() {
     }
     let mut told_count = 0;
     for round in 0..25 {
-        told_count += update_and_kill(&root, &file, Duration::from_micros(random.u64(500..40_000)), &mut texts);
+        told_count +=
+            update_and_kill(&root, &file, Duration::from_micros(random.u64(500..40_000)), &mut texts);
         check(&file, &texts);
         for n in 0..20 {
             let known: Vec<&PathBuf> = texts.now.keys().collect();

@@ -46,7 +46,8 @@ fn what_is_new_changed_or_gone_is_noticed_and_nothing_else_is_read() {
     write_old(&path(50), "new", 0);
     texts.insert(path(50), "new".into());
     let report = run(&mut index, false);
-    let wanted = Report { found: 50, unchanged: 47, changed: 1, same: 1, added: 1, removed: 1, ..Report::default() };
+    let wanted =
+        Report { found: 50, unchanged: 47, changed: 1, same: 1, added: 1, removed: 1, ..Report::default() };
     assert_eq!(Report { forgotten_words: 0, ..report }, wanted);
     assert_eq!(index.contents().unwrap(), expected(&texts));
     assert_eq!(index.check().unwrap(), Vec::<String>::new());

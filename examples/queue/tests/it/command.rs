@@ -27,7 +27,10 @@ fn a_job_goes_from_push_to_ack() {
     assert!(run(&file, &["ack", "1", "--attempt", "1"]).status.success());
     let twice = run(&file, &["ack", "1"]);
     assert_eq!(twice.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&twice.stderr), "example-queue: job 1: there is none, or it is acknowledged\n");
+    assert_eq!(
+        String::from_utf8_lossy(&twice.stderr),
+        "example-queue: job 1: there is none, or it is acknowledged\n"
+    );
 
     assert!(text(&run(&file, &["take"])).contains("two"));
     assert!(run(&file, &["nack", "2", "--reason", "later", "--delay", "1h"]).status.success());

@@ -46,8 +46,11 @@ fn campaign() -> Campaign<Queue<Sim>> {
 #[test]
 fn the_history_comes_to_each_kind_of_change() {
     let mut model = Model::default();
-    let done: Vec<String> = (0..).zip(HISTORY).map(|(n, operation)| model.apply(operation, 1000 + 5 * n)).collect();
-    for (n, part) in [(3, "Again"), (5, "taken 1 3"), (8, "nothing"), (9, "requeued"), (10, "taken 1 1"), (11, "acked")] {
+    let done: Vec<String> =
+        (0..).zip(HISTORY).map(|(n, operation)| model.apply(operation, 1000 + 5 * n)).collect();
+    for (n, part) in
+        [(3, "Again"), (5, "taken 1 3"), (8, "nothing"), (9, "requeued"), (10, "taken 1 1"), (11, "acked")]
+    {
         assert!(done[n].starts_with(part), "{done:?}");
     }
     assert_eq!(model.view().len(), 1);

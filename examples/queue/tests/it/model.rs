@@ -141,7 +141,11 @@ fn payload(number: u8) -> Vec<u8> {
     vec![number; usize::from(number) % 40]
 }
 
-pub(crate) fn apply<M: Medium>(queue: &mut Queue<M>, operation: Operation, now: Millis) -> Result<String, vista::Error> {
+pub(crate) fn apply<M: Medium>(
+    queue: &mut Queue<M>,
+    operation: Operation,
+    now: Millis,
+) -> Result<String, vista::Error> {
     let done = match operation {
         Operation::Push(n) => queue.push(&payload(n)).map(|id| format!("pushed {id}")),
         Operation::Take(visibility) => queue.take(visibility, now).map(|taken| match taken {

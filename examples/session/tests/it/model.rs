@@ -71,7 +71,8 @@ impl Model {
                 format!("{admission:?}")
             }
             Operation::Sweep(at_most) => {
-                let mut ended: Vec<_> = self.sessions.iter().map(|(&token, session)| (session.1, token)).collect();
+                let mut ended: Vec<_> =
+                    self.sessions.iter().map(|(&token, session)| (session.1, token)).collect();
                 ended.sort();
                 let ended = ended.into_iter().take_while(|&(end, _)| end <= now).take(at_most);
                 let count = ended.map(|(_, token)| self.sessions.remove(&token)).count();
@@ -86,7 +87,11 @@ pub(crate) fn user(number: u8) -> String {
     format!("user {number}")
 }
 
-pub(crate) fn apply<M: Medium>(store: &mut Store<M>, operation: Operation, now: Micros) -> vista::Result<String> {
+pub(crate) fn apply<M: Medium>(
+    store: &mut Store<M>,
+    operation: Operation,
+    now: Micros,
+) -> vista::Result<String> {
     Ok(match operation {
         Operation::Login(n) => format!("{:?}", store.login(token(n), &user(n), now)?),
         Operation::Logout(n) => format!("{:?}", store.logout(token(n))?),
