@@ -5,20 +5,20 @@
 //! transaction is there, and none is there by half. At the end the same transfers run without a child, against bare
 //! stores to the same file and against a redo log. Start at [`run`].
 
-mod place; // where the bank lies
-mod crash; // one crash: the plan, the kill, the proof
+pub(crate) mod place; // where the bank lies
+pub(crate) mod crash; // one crash: the plan, the kill, the proof
 pub(crate) mod worker; // the child, and the parent's hold on it
 mod speed; // transactions against bare stores
 mod redo; // the same on lrvm
-mod machine; // what the numbers were measured on
+pub(crate) mod machine; // what the numbers were measured on
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use vista::{SegmentOptions, rio};
+use vista::{Persistent, SegmentOptions, Transaction, rio};
 use workloads::{Bank, Model, Scale};
 
 use crate::failure::Failure;
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     plant: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.001..=1e6).contains(&seconds) { Ok(seconds) } else { Err("not from 0.001 to 1000000".to_owned()) }
 }
@@ -91,18 +91,18 @@ struct Report {
 }
 
 #[derive(Clone, Copy, Default, Serialize)]
-struct Total {
-    crash_count: u64,
-    kill_count: u64,
-    acknowledged: u64,
-    found: u64,
-    rolled_back_count: u64,
-    cut_aimed_count: u64,
-    cut_hit_count: u64,
+pub(crate) struct Total {
+    pub(crate) crash_count: u64,
+    pub(crate) kill_count: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) found: u64,
+    pub(crate) rolled_back_count: u64,
+    pub(crate) cut_aimed_count: u64,
+    pub(crate) cut_hit_count: u64,
 }
 
 impl Total {
-    fn of(crashes: &[Crash]) -> Total {
+    pub(crate) fn of(crashes: &[Crash]) -> Total {
         let sum = |of: fn(&Crash) -> u64| crashes.iter().map(of).sum();
         Total {
             crash_count: crashes.len() as u64,
@@ -197,8 +197,17 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
 const LOG_ROOM: u64 = 16 << 20;
 
 fn create_bank(args: &Args) -> Result<Place, Failure> {
-    let mut place = Place::new(args.path.as_deref())?;
     let len = args.scale.segment_bytes() + LOG_ROOM;
+    create(args.path.as_deref(), len, |tx| Bank::create_in(tx, args.scale))
+}
+
+/// Creates a segment of `len` bytes where it was asked for, or where there is room for it.
+pub(crate) fn create<R: Persistent>(
+    path: Option<&Path>,
+    len: u64,
+    init: impl Fn(&mut Transaction<'_, R>) -> vista::Result<()>,
+) -> Result<Place, Failure> {
+    let mut place = Place::new(path)?;
     let options = SegmentOptions::new().size(len);
     loop {
         if machine::overfills_memory(place.path(), len) {
@@ -209,7 +218,7 @@ fn create_bank(args: &Args) -> Result<Place, Failure> {
                 format!("{}: {} are more than half of the free memory", place.path().display(), Bytes(len));
             return Err(Failure::new(what).with_advice("choose a smaller --scale, or a file on a disk"));
         }
-        match options.create_with(place.path(), |tx| Bank::create_in(tx, args.scale)) {
+        match options.create_with(place.path(), &init) {
             Ok(segment) => {
                 segment.close()?;
                 return Ok(place);
@@ -226,7 +235,7 @@ fn is_no_space(error: &vista::Error) -> bool {
 }
 
 /// Any number will do, as long as it is printed.
-fn seed_of_the_day() -> u64 {
+pub(crate) fn seed_of_the_day() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.map_or(0, |since| since.as_nanos() as u64 % 1_000_000_000)
 }

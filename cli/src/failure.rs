@@ -29,6 +29,12 @@ impl Failure {
         self
     }
 
+    /// The same failure, and what was done before it.
+    pub(crate) fn after(mut self, done: &str) -> Failure {
+        self.what += &format!("; {done}");
+        self
+    }
+
     /// The same failure, and where the file is that it left behind.
     pub(crate) fn kept(mut self, path: &Path) -> Failure {
         self.what += &format!("; the file is kept: {}", path.display());
@@ -54,6 +60,7 @@ impl From<vista::Error> for Failure {
             vista::Error::Medium(error) => advice_on_medium(error),
             vista::Error::Damaged { .. } => Some("damaged, or no segment; the file was left as it is"),
             vista::Error::RootMismatch { .. } => Some("open it with the program that made it"),
+            vista::Error::NoSpace { .. } => Some("let it become longer, or delete something"),
             _ => None,
         };
         Failure { what: with_causes(&error), advice }
@@ -78,7 +85,8 @@ fn advice_on_medium(error: &rio::Error) -> Option<&'static str> {
         rio::Error::Version { .. } => Some("use the version of vista that made it"),
         rio::Error::Locked { .. } => Some("end the process that has it open, and try again"),
         rio::Error::AlreadyExists { .. } => Some("choose another path, or remove it yourself"),
-        rio::Error::NoSpace { .. } => Some("make room, or choose a smaller --scale"),
+        rio::Error::NoSpace { .. } => Some("make room on the file system, or ask for less"),
+        rio::Error::LeftOpenAcrossReboot { .. } => Some("vista recover --accept-reboot takes it as it is"),
         rio::Error::System { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             Some("is the path right?")
         }

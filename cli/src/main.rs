@@ -1,4 +1,5 @@
-//! The `vista` command: it shows a segment, checks it, and demonstrates that it survives `kill -9`.
+//! The `vista` command: it shows a segment, checks it, recovers it, keeps keys and values in one, and demonstrates that
+//! it survives `kill -9`.
 //!
 //! One module per subcommand; each returns a [`Verdict`], which becomes the exit code, or a `Failure`, which
 //! becomes one line on stderr. Start at `demo.rs`.
@@ -8,8 +9,16 @@
 mod demo; // a bank under kill -9
 mod info; // what is in a segment
 mod check; // whether a segment is sound
-mod look; // what both of them see: a segment in a private copy
+mod dump; // all of it: records, pages, values
+mod recover; // rolling back and closing, for real
+mod stress; // kills without end, on a bank or on maps
+mod bench; // how fast this machine is
+mod kv; // a store of keys and values
+mod pages; // completions for shells, and man pages
+mod look; // what info and check see: a segment in a private copy
+mod usage; // a wrong command line, in one line
 mod output; // lines on stdout, and numbers for people
+mod paint; // colours, on a terminal
 mod failure; // what went wrong, where, and what to do
 
 use std::process::ExitCode;
@@ -17,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::Verdict;
+use crate::paint::{Paint, When};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,15 +35,23 @@ Examples:
   vista demo --path /data/bank       on a file of your own, which is kept
   vista info /data/bank              what is in a segment: header, log, heap, root
   vista check /data/bank && echo ok  whether it is sound
+  vista dump /data/bank --root       what its root holds, by the names of the fields
+  vista recover /data/bank           roll back what had not committed, and close it
+  vista stress --structure map       kill a process that changes maps, 100 times
+  vista kv notes set ada countess    a store of keys and values; see vista kv --help
+  vista bench --quick                how fast transactions are on this machine
 
 Exit codes: 0 all is well; 1 an invariant is broken; 2 a file cannot be opened, or the command is wrong.";
 
-/// Persistent memory with transactions: demonstrate it, look into it, check it.
+/// Persistent memory with transactions: demonstrate it, look into it, check it, use it.
 #[derive(Parser)]
 #[command(name = "vista", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    color: When,
 }
 
 #[derive(Subcommand)]
@@ -41,15 +59,35 @@ enum Command {
     Demo(demo::Args),
     Info(info::Args),
     Check(check::Args),
+    Dump(dump::Args),
+    Recover(recover::Args),
+    Stress(stress::Args),
+    Bench(bench::Args),
+    Kv(kv::Args),
+    Completions(pages::Completions),
+    #[command(hide = true)]
+    Man(pages::Man),
     #[command(hide = true)]
     DemoWorker(demo::worker::Args),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::end(&error),
+    };
+    let paint = Paint::on_stdout(cli.color);
+    let result = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Info(args) => info::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args, paint),
+        Command::Dump(args) => dump::run(&args, paint),
+        Command::Recover(args) => recover::run(&args, paint),
+        Command::Stress(args) => stress::run(&args, paint),
+        Command::Bench(args) => bench::run(&args, paint),
+        Command::Kv(args) => kv::run(&args),
+        Command::Completions(args) => pages::complete(&args),
+        Command::Man(args) => pages::man(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
     };
     match result {

@@ -36,11 +36,16 @@ impl Output {
     }
 
     pub(crate) fn line(&mut self, line: impl Display) -> Result<(), Failure> {
+        self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes these bytes, at once.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if self.is_closed {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.is_closed = true,
             Err(error) => return Err(Failure::system(Path::new("<stdout>"), "write", &error)),
             Ok(()) => {}
@@ -51,6 +56,43 @@ impl Output {
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value);
         self.line(text.map_err(|error| Failure::new(format!("<stdout>: JSON: {error}")))?)
+    }
+}
+
+/// Many lines, written together.
+pub(crate) struct Lines {
+    output: Output,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    const LEN: usize = 1 << 16;
+
+    pub(crate) fn new() -> Lines {
+        Lines { output: Output::default(), buffer: Vec::with_capacity(Self::LEN) }
+    }
+
+    /// Whether the reader has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.output.is_closed
+    }
+
+    /// The next line is what `write` appends.
+    pub(crate) fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Failure> {
+        write(&mut self.buffer);
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= Self::LEN { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.output.bytes(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 mod map; // what each page is used for
 mod schema; // the text of a layout, read back
 mod value; // what bytes say by it
+mod entries; // what collections hold
 
 use std::path::Path;
 

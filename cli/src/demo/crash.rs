@@ -7,11 +7,40 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use vista::inspect::{Inspector, RecordKind};
-use vista::{Recovery, Segment};
+use vista::{Persistent, Recovery, Segment};
 use workloads::{Bank, Model, draw};
 
-use super::worker::{Heard, Pace, Worker};
+use super::worker::{Heard, Pace, Structure, Worker};
 use crate::failure::Failure;
+
+/// What the children change, and what is known of it without them.
+pub(crate) trait Subject {
+    /// The segment's root.
+    type Root: Persistent;
+    /// What the children are told to change.
+    const STRUCTURE: Structure;
+
+    /// Number of transactions that were found when it was compared last.
+    fn count(&self) -> u64;
+
+    /// Compares everything; returns the number of transactions that are there, all from the first on and no other. Or what
+    /// is wrong.
+    fn compare(&mut self, segment: &Segment<Self::Root>) -> Result<u64, String>;
+}
+
+impl Subject for Model {
+    type Root = Bank;
+    const STRUCTURE: Structure = Structure::Bank;
+
+    fn count(&self) -> u64 {
+        Model::count(self)
+    }
+
+    /// Every account, teller, branch and history record.
+    fn compare(&mut self, segment: &Segment<Bank>) -> Result<u64, String> {
+        self.verify(segment).map(|verified| verified.count).map_err(|discrepancy| discrepancy.to_string())
+    }
+}
 
 /// What is the same for all crashes.
 pub(crate) struct Demo {
@@ -90,11 +119,15 @@ struct Wreck {
 impl Demo {
     /// Runs a child, kills it, kills some of its successors as they recover, and compares what is there with the
     /// model. The inner error is a violation: something that must never be.
-    pub(crate) fn crash(&self, number: u64, model: &mut Model) -> Result<Result<Crash, String>, Failure> {
+    pub(crate) fn crash<S: Subject>(
+        &self,
+        number: u64,
+        model: &mut S,
+    ) -> Result<Result<Crash, String>, Failure> {
         let plan = Plan::new(self, number);
         let count_before = model.count();
 
-        let mut worker = Worker::start(&self.path, self.seed, plan.pace)?;
+        let mut worker = Worker::start(S::STRUCTURE, &self.path, self.seed, plan.pace)?;
         let start_time = worker.wait_for_hello()?;
         worker.wait_since_start(start_time + plan.run);
         let mut heard = vec![worker.kill()?];
@@ -107,7 +140,7 @@ impl Demo {
         for part in &plan.cuts {
             // A child needs the time of its start, which this one has shown, and then that of the rollback.
             let rollback_time = rollback_time(&wreck);
-            let worker = Worker::start(&self.path, self.seed, plan.pace)?;
+            let worker = Worker::start(S::STRUCTURE, &self.path, self.seed, plan.pace)?;
             worker.wait_since_start(start_time.mul_f64(0.8) + rollback_time.mul_f64(*part));
             let said = worker.kill()?;
             let found = match look(&self.path) {
@@ -122,7 +155,7 @@ impl Demo {
         }
 
         let opened = Instant::now();
-        let segment = match Segment::<Bank>::open(&self.path) {
+        let segment = match Segment::<S::Root>::open(&self.path) {
             Ok(segment) => segment,
             Err(error) => return Ok(Err(error.to_string())),
         };
@@ -145,9 +178,9 @@ impl Demo {
 }
 
 /// Compares everything. Returns how many transactions were acknowledged since the last crash, or what is wrong.
-fn prove(
-    segment: &Segment<Bank>,
-    model: &mut Model,
+fn prove<S: Subject>(
+    segment: &Segment<S::Root>,
+    model: &mut S,
     count_before: u64,
     heard: &[Heard],
     plan: &Plan,
@@ -171,9 +204,8 @@ fn prove(
         count = found + heard.acknowledged;
         acknowledged += heard.acknowledged;
     }
-    // Every account, teller, branch and history record.
-    let verified = model.verify(segment).map_err(|discrepancy| discrepancy.to_string())?;
-    check_count("the bank", verified.count, count, plan.pace.batch)?;
+    let found = model.compare(segment)?;
+    check_count(S::STRUCTURE.name(), found, count, plan.pace.batch)?;
     // The heap below.
     let violations = segment.check().map_err(|error| error.to_string())?;
     match violations.first() {

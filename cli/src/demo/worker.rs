@@ -12,11 +12,38 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use vista::{Segment, field};
-use workloads::{Account, Bank, Transfer, debit_credit, transaction_count};
+use vista::{Persistent, Segment, Transaction, field};
+use workloads::{Account, Bank, Scale, Transfer, debit_credit, transaction_count};
 
 use crate::failure::Failure;
 use crate::output::Verdict;
+use crate::stress::map;
+
+/// What the children change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Structure {
+    /// Transfers between the accounts of a bank, in the manner of TPC-B.
+    Bank,
+    /// Entries of a B-tree and of a hash map, with the same content.
+    Map,
+}
+
+impl Structure {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Structure::Bank => "the bank",
+            Structure::Map => "the maps",
+        }
+    }
+
+    /// As the option has it.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Structure::Bank => "bank",
+            Structure::Map => "map",
+        }
+    }
+}
 
 /// Acknowledgements in one write at most: PIPE_BUF, the length that a pipe takes whole, is 4096 on Linux.
 pub(crate) const BATCH_MAX: u64 = 4096 / 8;
@@ -27,10 +54,12 @@ const SWEEP_ACCOUNTS: usize = 200_000;
 const LINGER_SPINS: u32 = 50;
 const SIGKILL: i32 = 9;
 
-/// Run transfers until killed. For `vista demo`, which starts it.
+/// Change a structure until killed. For `vista demo` and `vista stress`, which start it.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     path: PathBuf,
+    #[arg(long)]
+    structure: Structure,
     #[arg(long)]
     seed: u64,
     /// Commits after which their acknowledgements are written together.
@@ -47,12 +76,33 @@ pub(crate) struct Args {
     plant: bool,
 }
 
-/// The child. It ends by itself only if the parent has gone, or on an error.
+/// What a child does. A transaction is a pure function of the seed and its index.
+pub(crate) trait Work: Sized {
+    /// The segment's root.
+    type Root: Persistent;
+
+    /// Looks at the segment, and says how many transactions are there.
+    fn find(segment: &Segment<Self::Root>, seed: u64) -> Result<(Self, u64), Failure>;
+
+    /// Makes the transaction with this index.
+    fn transact(&self, tx: &mut Transaction<'_, Self::Root>, index: u64) -> vista::Result<()>;
+
+    /// Changes as much as it may: for a transaction that is taken back.
+    fn sweep(&self, tx: &mut Transaction<'_, Self::Root>) -> vista::Result<()>;
+}
+
+/// The child.
 pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
-    let mut segment = Segment::<Bank>::open(&args.path)?;
-    let mut index = transaction_count(&segment)?;
-    let bank = *segment.root()?;
-    let scale = bank.scale().ok_or_else(|| Failure::new("the bank has no branches"))?;
+    match args.structure {
+        Structure::Bank => work::<Transfers>(args),
+        Structure::Map => work::<map::Changes>(args),
+    }
+}
+
+/// It ends by itself only if the parent has gone, or on an error.
+fn work<W: Work>(args: &Args) -> Result<Verdict, Failure> {
+    let mut segment = Segment::<W::Root>::open(&args.path)?;
+    let (work, mut index) = W::find(&segment, args.seed)?;
 
     let mut stdout = io::stdout().lock();
     let mut acknowledgements = index.to_le_bytes().to_vec();
@@ -63,9 +113,8 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
             Ok(()) => acknowledgements.clear(),
         }
         for place in 1..=args.batch {
-            let transfer = Transfer::at(scale, args.seed, index);
             let mut tx = segment.begin()?;
-            debit_credit(&mut tx, &bank, &transfer, index)?;
+            work.transact(&mut tx, index)?;
             if args.linger {
                 (0..LINGER_SPINS).for_each(|_| std::hint::spin_loop());
             }
@@ -79,19 +128,42 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
             index += 1;
         }
         if args.sweep {
-            sweep(&mut segment, &bank)?;
+            // Changes much and takes it all back: a long log, for a kill to leave behind.
+            let mut tx = segment.begin()?;
+            work.sweep(&mut tx)?;
+            tx.abort()?;
         }
     }
 }
 
-/// Changes many accounts and takes it all back: a long log, for a kill to leave behind.
-fn sweep(segment: &mut Segment<Bank>, bank: &Bank) -> Result<(), Failure> {
-    let mut tx = segment.begin()?;
-    for index in 0..bank.accounts.len().min(SWEEP_ACCOUNTS) {
-        let account = bank.accounts.at(index).expect("an index below the length");
-        tx.get_mut(field!(account, Account, balance))?.add(1);
+/// Transfers of the bank.
+struct Transfers {
+    bank: Bank,
+    scale: Scale,
+    seed: u64,
+}
+
+impl Work for Transfers {
+    type Root = Bank;
+
+    fn find(segment: &Segment<Bank>, seed: u64) -> Result<(Self, u64), Failure> {
+        let count = transaction_count(segment)?;
+        let bank = *segment.root()?;
+        let scale = bank.scale().ok_or_else(|| Failure::new("the bank has no branches"))?;
+        Ok((Transfers { bank, scale, seed }, count))
     }
-    Ok(tx.abort()?)
+
+    fn transact(&self, tx: &mut Transaction<'_, Bank>, index: u64) -> vista::Result<()> {
+        debit_credit(tx, &self.bank, &Transfer::at(self.scale, self.seed, index), index)
+    }
+
+    fn sweep(&self, tx: &mut Transaction<'_, Bank>) -> vista::Result<()> {
+        for index in 0..self.bank.accounts.len().min(SWEEP_ACCOUNTS) {
+            let account = self.bank.accounts.at(index).expect("an index below the length");
+            tx.get_mut(field!(account, Account, balance))?.add(1);
+        }
+        Ok(())
+    }
 }
 
 /// How the child is to run.
@@ -124,10 +196,11 @@ pub(crate) struct Heard {
 
 impl Worker {
     /// Starts this program again, as the child.
-    pub(crate) fn start(path: &Path, seed: u64, pace: Pace) -> Result<Worker, Failure> {
+    pub(crate) fn start(structure: Structure, path: &Path, seed: u64, pace: Pace) -> Result<Worker, Failure> {
         let fail = |error: io::Error| Failure::system(Path::new("vista"), "start the child", &error);
         let mut command = Command::new(std::env::current_exe().map_err(fail)?);
-        command.arg("demo-worker").arg(format!("--seed={seed}")).arg(format!("--batch={}", pace.batch));
+        command.arg("demo-worker").arg(format!("--structure={}", structure.option()));
+        command.arg(format!("--seed={seed}")).arg(format!("--batch={}", pace.batch));
         let flags = [("--sweep", pace.sweep), ("--linger", pace.linger), ("--plant", pace.plant)];
         command.args(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag));
         let started = Instant::now();

@@ -146,6 +146,6 @@ impl Key for PString {
     }
 
     fn duplicate(&self, tx: &mut impl Writer) -> Result<Self> {
-        Ok(PString::from_bytes(self.into_bytes().duplicate(tx)?))
+        PString::duplicate(*self, tx)
     }
 }

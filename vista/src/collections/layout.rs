@@ -80,6 +80,35 @@ const _: () = assert!(size_of::<SlabHeader>() == 56);
 
 /// The link of a slot that has a value.
 pub const OCCUPIED: u64 = u64::MAX;
+/// Of a [`PBTreeMap`](crate::PBTreeMap).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct BTreeHeader {
+    /// Offset of the root node; 0 while the map is empty.
+    pub root: u64,
+    /// Number of entries.
+    pub len: u64,
+}
+const _: () = assert!(size_of::<BTreeHeader>() == 16);
+
+/// Of a node of a [`PBTreeMap`](crate::PBTreeMap): what stands in front of its keys and values.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
+#[persistent(crate = crate)]
+pub struct BTreeNode {
+    /// Bit n is set when slot n holds an entry, or has held one since the node was made. The others are spare.
+    pub used: u32,
+    /// Levels below this node: 0 for a leaf.
+    pub level: u8,
+    /// Number of entries.
+    pub count: u8,
+    /// Zero.
+    pub reserved: u16,
+    /// The slots of the entries, in the order of their keys; those behind `count` mean nothing.
+    pub order: [u8; 32],
+}
+const _: () = assert!(size_of::<BTreeNode>() == 40);
 
 /// Of a [`PHashMap`](crate::PHashMap) or [`PHashSet`](crate::PHashSet).
 #[repr(C)]

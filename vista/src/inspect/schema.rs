@@ -163,14 +163,28 @@ pub enum Collection {
     PVec,
     PBytes,
     PString,
+    PVecDeque,
+    PSlab,
+    PCell,
+    POption,
+    PHashMap,
+    PHashSet,
+    PBTreeMap,
 }
 
 impl Collection {
     /// Each with its name and the number of its parameters.
-    const ALL: [(&'static str, usize, Collection); 3] = [
+    const ALL: [(&'static str, usize, Collection); 10] = [
         ("PVec", 1, Collection::PVec),
         ("PBytes", 0, Collection::PBytes),
         ("PString", 0, Collection::PString),
+        ("PVecDeque", 1, Collection::PVecDeque),
+        ("PSlab", 1, Collection::PSlab),
+        ("PCell", 1, Collection::PCell),
+        ("POption", 1, Collection::POption),
+        ("PHashMap", 2, Collection::PHashMap),
+        ("PHashSet", 1, Collection::PHashSet),
+        ("PBTreeMap", 2, Collection::PBTreeMap),
     ];
 
     /// Its name.

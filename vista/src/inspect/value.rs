@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 
-use crate::collections::layout::VecHeader;
-use crate::inspect::schema::{Collection, Number, Schema, Type};
-use crate::{Error, PBytes, PPtr, PSlice, Reader};
+use crate::inspect::entries::Handle;
+use crate::inspect::schema::{Number, Schema, Type};
+use crate::{Error, PSlice, Reader};
 
 /// How deep values may stand in each other, pointers included: what the stack is good for.
 const NESTING_MAX: u32 = 200;
@@ -45,6 +45,8 @@ pub enum Value {
     Float64(f64),
     /// No bytes.
     Nothing,
+    /// A `POption` without a value.
+    None,
     /// Bytes: an array, a slice or a vector of `u8`, or a `PBytes`.
     Bytes {
         /// How many there are.
@@ -140,24 +142,24 @@ impl Schema {
 
 /// How far the walk has come in one place.
 #[derive(Clone, Copy)]
-struct Depth {
+pub(super) struct Depth {
     nesting: u32,
     followed: u32,
 }
 
-struct Walk<'a, A> {
-    schema: &'a Schema,
-    on: &'a A,
-    limits: &'a Limits,
+pub(super) struct Walk<'a, A> {
+    pub(super) schema: &'a Schema,
+    pub(super) on: &'a A,
+    pub(super) limits: &'a Limits,
     /// How many values may still be read.
-    left: usize,
+    pub(super) left: usize,
     /// Where pointers have led.
     seen: HashSet<(u64, Type)>,
 }
 
 impl<'a, A: Reader> Walk<'a, A> {
     /// The value at an offset.
-    fn at(&mut self, of: &Type, offset: u64, depth: Depth) -> Value {
+    pub(super) fn at(&mut self, of: &Type, offset: u64, depth: Depth) -> Value {
         let (Some(size), Some(align)) = (self.schema.size_of(of), self.schema.align_of(of)) else {
             return Value::Unknown { of: of.clone() };
         };
@@ -168,7 +170,7 @@ impl<'a, A: Reader> Walk<'a, A> {
     }
 
     /// The value that these bytes are.
-    fn value(&mut self, of: &Type, bytes: &'a [u8], mut depth: Depth) -> Value {
+    pub(super) fn value(&mut self, of: &Type, bytes: &'a [u8], mut depth: Depth) -> Value {
         let Some(left) = self.left.checked_sub(1).filter(|_| depth.nesting < NESTING_MAX) else {
             return Value::Omitted;
         };
@@ -203,7 +205,7 @@ impl<'a, A: Reader> Walk<'a, A> {
     }
 
     /// Elements that stand one behind the other.
-    fn elements(&mut self, of: &Type, len: u64, bytes: &'a [u8], depth: Depth) -> Value {
+    pub(super) fn elements(&mut self, of: &Type, len: u64, bytes: &'a [u8], depth: Depth) -> Value {
         if *of == Type::Number(Number::U8) {
             return Value::Bytes { len, bytes: bytes[..bytes.len().min(self.limits.bytes)].to_vec() };
         }
@@ -241,8 +243,8 @@ impl<'a, A: Reader> Walk<'a, A> {
             Type::Pointer(of) => self.at(of, offset, depth),
             Type::Slice(of) => self.list(of, offset, word(&bytes[8..]), depth),
             Type::Handle { collection, of } => {
-                let read = self.collection(*collection, of, offset, bytes, depth);
-                read.unwrap_or_else(Value::Unreadable)
+                let handle = Handle { collection: *collection, of, offset, bytes };
+                self.collection(handle, depth).unwrap_or_else(Value::Unreadable)
             }
             _ => Value::Unknown { of: of.clone() },
         };
@@ -250,7 +252,7 @@ impl<'a, A: Reader> Walk<'a, A> {
     }
 
     /// `len` elements from an offset on.
-    fn list(&mut self, of: &Type, offset: u64, len: u64, depth: Depth) -> Value {
+    pub(super) fn list(&mut self, of: &Type, offset: u64, len: u64, depth: Depth) -> Value {
         let (Some(size), Some(align)) = (self.schema.size_of(of), self.schema.align_of(of)) else {
             return Value::Unknown { of: of.clone() };
         };
@@ -262,54 +264,8 @@ impl<'a, A: Reader> Walk<'a, A> {
         }
     }
 
-    /// What a collection holds.
-    fn collection(
-        &mut self,
-        collection: Collection,
-        of: &[Type],
-        offset: u64,
-        handle: &'a [u8],
-        depth: Depth,
-    ) -> Result<Value, Error> {
-        match collection {
-            Collection::PVec => {
-                let VecHeader { len, capacity, data, .. } = *self.on.get(PPtr::from_offset(offset))?;
-                if len > capacity {
-                    return Err(self.on.damaged(offset, "vector: length", len, "at most the capacity"));
-                }
-                Ok(self.list(&of[0], data, len, depth))
-            }
-            Collection::PBytes => {
-                let all = self.string(handle)?;
-                let bytes = all[..all.len().min(self.limits.bytes)].to_vec();
-                Ok(Value::Bytes { len: all.len() as u64, bytes })
-            }
-            Collection::PString => {
-                let all = self.string(handle)?;
-                let start = &all[..all.len().min(self.limits.bytes)];
-                let whole = match std::str::from_utf8(start) {
-                    Ok(text) => text.to_owned(),
-                    // Cut within its last character.
-                    Err(error) if error.error_len().is_none() && start.len() < all.len() => {
-                        String::from_utf8_lossy(&start[..error.valid_up_to()]).into_owned()
-                    }
-                    Err(error) => {
-                        let found = start[error.valid_up_to()].into();
-                        return Err(self.on.damaged(offset, "string: UTF-8", found, "the next character"));
-                    }
-                };
-                Ok(Value::Text { len: all.len() as u64, text: whole })
-            }
-        }
-    }
-
-    /// The bytes of a string, by the bytes of its handle.
-    fn string(&self, handle: &[u8]) -> Result<&'a [u8], Error> {
-        bytemuck::pod_read_unaligned::<PBytes>(&handle[..8]).as_slice(self.on)
-    }
-
     /// Bytes of the user data.
-    fn bytes(&self, offset: u64, len: u64, align: u64) -> Result<&'a [u8], Error> {
+    pub(super) fn bytes(&self, offset: u64, len: u64, align: u64) -> Result<&'a [u8], Error> {
         if len == 0 {
             return Ok(&[]);
         }
@@ -321,7 +277,7 @@ impl<'a, A: Reader> Walk<'a, A> {
 }
 
 /// The first eight bytes.
-fn word(bytes: &[u8]) -> u64 {
+pub(super) fn word(bytes: &[u8]) -> u64 {
     bytemuck::pod_read_unaligned(&bytes[..8])
 }
 

@@ -1,22 +1,27 @@
 //! `PVec` equals `Vec` under any history of operations, commits, aborts and rollbacks to savepoints.
 
 use proptest::prelude::*;
-use vista::{Error, PVec, Segment, SegmentOptions};
+use vista::{PVec, Reader, Writer};
+
+use crate::history::{self, Subject, is_out};
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Push(u32),
     Pop,
     Insert(usize, u32),
     Remove(usize),
     SwapRemove(usize),
     Set(usize, u32),
+    Change(usize, u32),
     Swap(usize, usize),
     Truncate(usize),
     Resize(usize, u32),
     Extend(Vec<u32>),
+    ExtendFromSlice(Vec<u32>),
     Retain(u32),
     Drain(usize, usize),
+    Sort,
     Reserve(usize),
     Shrink,
     Clear,
@@ -31,135 +36,118 @@ fn op() -> impl Strategy<Value = Op> {
         2 => at.clone().prop_map(Op::Remove),
         1 => at.clone().prop_map(Op::SwapRemove),
         2 => (at.clone(), any::<u32>()).prop_map(|(at, v)| Op::Set(at, v)),
+        1 => (at.clone(), any::<u32>()).prop_map(|(at, v)| Op::Change(at, v)),
         1 => (at.clone(), at.clone()).prop_map(|(a, b)| Op::Swap(a, b)),
         1 => at.clone().prop_map(Op::Truncate),
         1 => (at.clone(), any::<u32>()).prop_map(|(len, v)| Op::Resize(len, v)),
-        2 => prop::collection::vec(any::<u32>(), 0..20).prop_map(Op::Extend),
+        1 => prop::collection::vec(any::<u32>(), 0..20).prop_map(Op::Extend),
+        2 => prop::collection::vec(any::<u32>(), 0..20).prop_map(Op::ExtendFromSlice),
         1 => (1..5u32).prop_map(Op::Retain),
         1 => (at.clone(), at.clone()).prop_map(|(a, b)| Op::Drain(a, b)),
+        1 => Just(Op::Sort),
         1 => at.prop_map(Op::Reserve),
         1 => Just(Op::Shrink),
         1 => Just(Op::Clear),
     ]
 }
 
-/// Does an operation to both, and compares what they return.
-fn apply(tx: &mut impl vista::Writer, vec: PVec<u32>, model: &mut Vec<u32>, op: &Op) -> vista::Result<()> {
-    let len = model.len();
-    let is_out = |error: Error| matches!(error, Error::OutOfBounds { .. });
-    match *op {
-        Op::Push(v) => {
-            vec.push(tx, v)?;
-            model.push(v);
-        }
-        Op::Pop => assert_eq!(vec.pop(tx)?, model.pop()),
-        Op::Insert(at, v) if at <= len => {
-            vec.insert(tx, at, v)?;
-            model.insert(at, v);
-        }
-        Op::Insert(at, v) => assert!(is_out(vec.insert(tx, at, v).unwrap_err())),
-        Op::Remove(at) if at < len => assert_eq!(vec.remove(tx, at)?, model.remove(at)),
-        Op::Remove(at) => assert!(is_out(vec.remove(tx, at).unwrap_err())),
-        Op::SwapRemove(at) if at < len => assert_eq!(vec.swap_remove(tx, at)?, model.swap_remove(at)),
-        Op::SwapRemove(at) => assert!(is_out(vec.swap_remove(tx, at).unwrap_err())),
-        Op::Set(at, v) if at < len => assert_eq!(vec.set(tx, at, v)?, std::mem::replace(&mut model[at], v)),
-        Op::Set(at, v) => assert!(is_out(vec.set(tx, at, v).unwrap_err())),
-        Op::Swap(a, b) if a < len && b < len => {
-            vec.swap(tx, a, b)?;
-            model.swap(a, b);
-        }
-        Op::Swap(a, b) => assert!(is_out(vec.swap(tx, a, b).unwrap_err())),
-        Op::Truncate(to) => {
-            vec.truncate(tx, to)?;
-            model.truncate(to);
-        }
-        Op::Resize(to, v) => {
-            vec.resize(tx, to, v)?;
-            model.resize(to, v);
-        }
-        Op::Extend(ref values) => {
-            vec.extend(tx, values.iter().copied())?;
-            model.extend(values);
-        }
-        Op::Retain(n) => {
-            vec.retain(tx, |v| v % n == 0)?;
-            model.retain(|v| v % n == 0);
-        }
-        Op::Drain(a, b) if a <= b && b <= len => {
-            assert_eq!(vec.drain(tx, a..b)?, model.drain(a..b).collect::<Vec<_>>());
-        }
-        Op::Drain(a, b) => assert!(is_out(vec.drain(tx, a..b).unwrap_err())),
-        Op::Reserve(n) => vec.reserve(tx, n)?,
-        Op::Shrink => {
-            vec.shrink_to_fit(tx)?;
-            assert_eq!(vec.capacity(tx)?, len);
-        }
-        Op::Clear => {
-            vec.clear(tx)?;
-            model.clear();
-        }
-    }
-    assert_eq!(vec.as_slice(tx)?, &model[..]);
-    Ok(())
-}
+impl Subject for PVec<u32> {
+    type Model = Vec<u32>;
+    type Op = Op;
 
-/// How a transaction ends.
-#[derive(Clone, Debug)]
-enum End {
-    Commit,
-    Abort,
-    /// Rolls back to a savepoint before the last so many operations, then commits.
-    Rollback(usize),
+    fn make(tx: &mut impl Writer) -> vista::Result<Self> {
+        PVec::new(tx)
+    }
+
+    fn apply(self, tx: &mut impl Writer, model: &mut Vec<u32>, op: &Op) -> vista::Result<()> {
+        let len = model.len();
+        match *op {
+            Op::Push(v) => {
+                self.push(tx, v)?;
+                model.push(v);
+            }
+            Op::Pop => assert_eq!(self.pop(tx)?, model.pop()),
+            Op::Insert(at, v) if at <= len => {
+                self.insert(tx, at, v)?;
+                model.insert(at, v);
+            }
+            Op::Insert(at, v) => assert!(is_out(self.insert(tx, at, v))),
+            Op::Remove(at) if at < len => assert_eq!(self.remove(tx, at)?, model.remove(at)),
+            Op::Remove(at) => assert!(is_out(self.remove(tx, at))),
+            Op::SwapRemove(at) if at < len => assert_eq!(self.swap_remove(tx, at)?, model.swap_remove(at)),
+            Op::SwapRemove(at) => assert!(is_out(self.swap_remove(tx, at))),
+            Op::Set(at, v) if at < len => {
+                assert_eq!(self.set(tx, at, v)?, std::mem::replace(&mut model[at], v))
+            }
+            Op::Set(at, v) => assert!(is_out(self.set(tx, at, v))),
+            Op::Change(at, v) => match (self.get_mut(tx, at)?, model.get_mut(at)) {
+                (Some(here), Some(there)) => (*here, *there) = (v, v),
+                (here, there) => assert!(here.is_none() && there.is_none()),
+            },
+            Op::Swap(a, b) if a < len && b < len => {
+                self.swap(tx, a, b)?;
+                model.swap(a, b);
+            }
+            Op::Swap(a, b) => assert!(is_out(self.swap(tx, a, b))),
+            Op::Truncate(to) => {
+                self.truncate(tx, to)?;
+                model.truncate(to);
+            }
+            Op::Resize(to, v) => {
+                self.resize(tx, to, v)?;
+                model.resize(to, v);
+            }
+            Op::Extend(ref values) => {
+                self.extend(tx, values.iter().copied())?;
+                model.extend(values);
+            }
+            Op::ExtendFromSlice(ref values) => {
+                self.extend_from_slice(tx, values)?;
+                model.extend_from_slice(values);
+            }
+            Op::Retain(n) => {
+                self.retain(tx, |v| v.is_multiple_of(n))?;
+                model.retain(|v| v.is_multiple_of(n));
+            }
+            Op::Drain(a, b) if a <= b && b <= len => {
+                assert_eq!(self.drain(tx, a..b)?, model.drain(a..b).collect::<Vec<_>>());
+            }
+            Op::Drain(a, b) => assert!(is_out(self.drain(tx, a..b))),
+            Op::Sort => {
+                self.sort(tx)?;
+                model.sort_unstable();
+            }
+            Op::Reserve(n) => {
+                self.reserve(tx, n)?;
+                assert!(self.capacity(tx)? >= len + n);
+            }
+            Op::Shrink => {
+                self.shrink_to_fit(tx)?;
+                assert_eq!(self.capacity(tx)?, len);
+            }
+            Op::Clear => {
+                self.clear(tx)?;
+                model.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn read(self, on: &impl Reader) -> vista::Result<Vec<u32>> {
+        let all = self.as_slice(on)?;
+        assert_eq!((self.len(on)?, self.is_empty(on)?), (all.len(), all.is_empty()));
+        assert_eq!((self.first(on)?, self.last(on)?), (all.first(), all.last()));
+        assert_eq!((self.get(on, all.len())?, self.get(on, all.len() / 2)?), (None, all.get(all.len() / 2)));
+        assert!(self.iter(on)?.eq(all));
+        Ok(all.to_vec())
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_history_equals_its_model(
-        transactions in prop::collection::vec(
-            (
-                prop::collection::vec(op(), 1..12),
-                prop_oneof![Just(End::Commit), Just(End::Abort), (0..6usize).prop_map(End::Rollback)],
-            ),
-            1..12,
-        ),
-    ) {
-        let mut segment: Segment<PVec<u32>> = SegmentOptions::new().size(1 << 20).anonymous().unwrap();
-        segment.transaction(|tx| PVec::or_new(tx, tx.root_ptr()).map(drop)).unwrap();
-        let vec = *segment.root().unwrap();
-        let mut model = Vec::new();
-        for (ops, end) in &transactions {
-            let before = model.clone();
-            let mut tx = segment.begin().unwrap();
-            let kept = match end {
-                End::Rollback(count) => ops.len().saturating_sub(*count),
-                _ => ops.len(),
-            };
-            for op in &ops[..kept] {
-                apply(&mut tx, vec, &mut model, op).unwrap();
-            }
-            let savepoint = tx.savepoint().unwrap();
-            let mut lost = model.clone();
-            for op in &ops[kept..] {
-                apply(&mut tx, vec, &mut lost, op).unwrap();
-            }
-            tx.rollback_to(&savepoint).unwrap();
-            prop_assert_eq!(vec.as_slice(&tx).unwrap(), &model[..]);
-            match end {
-                End::Abort => {
-                    tx.abort().unwrap();
-                    model = before;
-                }
-                _ => tx.commit().unwrap(),
-            }
-            prop_assert_eq!(vec.as_slice(&segment).unwrap(), &model[..]);
-            prop_assert_eq!(segment.check_content().unwrap(), vec![]);
-        }
-        segment.transaction(|tx| {
-            let vec = tx.replace(tx.root_ptr(), PVec::null())?;
-            tx.release(vec)
-        }).unwrap();
-        prop_assert_eq!(segment.blocks().unwrap().len(), 1, "everything is freed but the root");
+    fn any_history_equals_its_model(transactions in history::transactions(op())) {
+        history::check::<PVec<u32>>(&transactions);
     }
 }
