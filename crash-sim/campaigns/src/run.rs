@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use campaigns::collections::{self, hash_map};
+use campaigns::collections::{self, hash_map, linear};
 use campaigns::{PAIRS, campaign, scenarios};
 use crash_sim::{Campaign, Model, Recorder, Report};
 use rio::Domain;
+use vista::Persistent;
 
 use crate::crew::{self, Tasks};
 
@@ -50,6 +51,7 @@ enum Kind {
 enum Scenario {
     Segment(usize),
     HashMap(usize),
+    Linear(usize),
 }
 
 #[derive(Clone, Copy)]
@@ -72,14 +74,23 @@ fn scenarios(only: &str) -> Vec<(Scenario, String, usize)> {
             found.push((Scenario::Segment(number), scenario.name.clone(), events));
         }
     }
-    for (number, scenario) in hash_map::all().iter().enumerate() {
-        if scenario.name.starts_with(only) {
-            let recorded = collections::campaign(scenario, Domain::Adr).record();
-            let events = recorded.map_or(0, |trace| trace.len());
-            found.push((Scenario::HashMap(number), scenario.name.to_owned(), events));
-        }
-    }
+    found.extend(collections(only, &hash_map::all(), Scenario::HashMap));
+    found.extend(collections(only, &linear::all(), Scenario::Linear));
     found
+}
+
+/// The same, of a kind of collections.
+fn collections<R: Persistent>(
+    only: &str,
+    all: &[collections::Scenario<R>],
+    kind: fn(usize) -> Scenario,
+) -> Vec<(Scenario, String, usize)> {
+    let wanted = all.iter().enumerate().filter(|(_, scenario)| scenario.name.starts_with(only));
+    let described = wanted.map(|(number, scenario)| {
+        let recorded = collections::campaign(scenario, Domain::Adr).record();
+        (kind(number), scenario.name.to_owned(), recorded.map_or(0, |trace| trace.len()))
+    });
+    described.collect()
 }
 
 fn tasks(only: &str) -> Vec<Task> {
@@ -110,6 +121,10 @@ fn explore(task: &Task, arguments: &Arguments) -> Report {
         }
         Scenario::HashMap(number) => {
             let campaign = collections::campaign(&hash_map::all()[number], task.domain);
+            set(campaign, task, arguments).explore(task.model)
+        }
+        Scenario::Linear(number) => {
+            let campaign = collections::campaign(&linear::all()[number], task.domain);
             set(campaign, task, arguments).explore(task.model)
         }
     }
