@@ -1,5 +1,5 @@
-//! A hash map that grows step by step. Start at [`PHashMap::insert`] and [`PHashMap::get`]; `table.rs` tells how a table
-//! is searched, `grow.rs` how one follows another.
+//! A hash map that grows step by step. Start at [`PHashMap::insert`] and [`PHashMap::get`]; `table.rs` tells how a
+//! table is searched, `grow.rs` how one follows another.
 
 mod audit; // whether one is sound
 mod entry; // a place in the map, whether something is there or not
@@ -48,26 +48,29 @@ handle! {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Keys are whatever is a [`Key`]: plain values, searched by themselves; strings, searched by `&str` or `&[u8]`, which
-    /// the map makes and frees. A value that is replaced or removed is returned to the caller, with all that it owns.
+    /// Keys are whatever is a [`Key`]: plain values, searched by themselves; strings, searched by `&str` or `&[u8]`,
+    /// which the map makes and frees. A value that is replaced or removed is returned to the caller, with all that it
+    /// owns.
     ///
     /// # Cost
-    /// A search reads the header and, mostly, one group of eight slots. `insert` logs 24 bytes (the control bytes of the
-    /// group, the number of entries and the room that is left), and the entry only if its slot was in use before; `remove`
-    /// logs 16; replacing a value logs the value.
+    /// A search reads the header and, mostly, one group of eight slots. `insert` logs two records: the control bytes
+    /// of the group; the number of entries and the room that is left. The entry is logged only if its slot was in use
+    /// before. `remove` logs the control bytes and the number of entries; replacing a value logs the value.
     ///
-    /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is allocated, and
-    /// each insert prepares two groups of it. When it is ready, it takes all new entries, and each insert and each removal
-    /// moves one group of eight slots to it; searches look into both until the first one is empty and freed. Such a
-    /// step logs the control bytes of each entry that it moves, and eight entries are the most. The memory of both tables is needed
-    /// meanwhile: [`with_capacity`](PHashMap::with_capacity) and [`reserve`](PHashMap::reserve) avoid it where the number of
-    /// entries is known. Freed slots are used again; a table that is full of them is followed by one of the same size.
+    /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is
+    /// allocated, and each insert prepares two groups of it. When it is ready, it takes all new entries, and each
+    /// insert and each removal moves one group of eight slots to it; searches look into both until the first one is
+    /// empty and freed (or until [`shrink_to_fit`](PHashMap::shrink_to_fit) or `reserve` moves the rest at once). Such
+    /// a step logs the control bytes of each entry that it moves, and eight entries are the most. The memory of both
+    /// tables is needed meanwhile: [`with_capacity`](PHashMap::with_capacity) and [`reserve`](PHashMap::reserve) avoid
+    /// it where the number of entries is known. Freed slots are used again; a table that is full of them is followed by
+    /// one of the same size.
     ///
     /// # Hostile keys
     /// Where a key lies depends on a seed in the header. `new` makes the seed of numbers that can be guessed, so that
-    /// the same program makes the same file: who chooses keys can then make many of them lie in one place, and every search
-    /// long. Where keys come from strangers, give a random one to [`with_seed`](PHashMap::with_seed), and let nobody read the
-    /// file. The hash is quick and not a cryptographic one.
+    /// the same program makes the same file: who chooses keys can then make many of them lie in one place, and every
+    /// search long. Where keys come from strangers, give a random one to [`with_seed`](PHashMap::with_seed), and let
+    /// nobody read the file. The hash is quick and not a cryptographic one.
     ///
     /// # What a crash leaves
     /// The map as it was before the transaction. It may have been growing: it goes on where it was.
@@ -102,8 +105,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         Self::make(tx, header, capacity, fold(header.offset(), tx.number() | 1 << 63))
     }
 
-    /// Makes an empty map whose hashes are keyed by `seed`: a random number that nobody can guess, where strangers choose
-    /// the keys.
+    /// Makes an empty map whose hashes are keyed by `seed`: a random number that nobody can guess, where strangers
+    /// choose the keys.
     ///
     /// # Errors
     /// As [`new`](PHashMap::new).
@@ -191,7 +194,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// The value of a key.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header, table or key is not sound.
+    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header, table
+    /// or key is not sound.
     #[inline]
     pub fn get<A: Reader>(self, on: &A, key: impl Borrow<K::View>) -> Result<Option<&V>> {
         self.look(on, key.borrow(), |table, at| table.value(at))
@@ -301,7 +305,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Gives a key a value, and returns the one that it had, with all that it owns. The key that is in the map stays.
     ///
     /// # Errors
-    /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle; as [`get`](PHashMap::get).
+    /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null
+    /// handle; as [`get`](PHashMap::get).
     #[inline]
     pub fn insert(self, tx: &mut impl Writer, key: impl Borrow<K::View>, value: V) -> Result<Option<V>> {
         let view = key.borrow();
@@ -486,8 +491,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         })
     }
 
-    /// Keeps the entries for which `keep` is true, with the value that `keep` leaves in the copy it is given. Keys and values of the
-    /// others are released.
+    /// Keeps the entries for which `keep` is true, with the value that `keep` leaves in the copy it is given. Keys and
+    /// values of the others are released.
     ///
     /// # Errors
     /// As [`remove`](PHashMap::remove).
@@ -529,8 +534,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         Ok([(header.main(), groups(&main)), (header.following(), groups(&next))])
     }
 
-    /// Removes all entries and returns them, in no order. They belong to the caller now, and are not released. Gives back
-    /// the memory.
+    /// Removes all entries and returns them, in no order. They belong to the caller now, and are not released. Gives
+    /// back the memory.
     ///
     /// # Errors
     /// As [`remove`](PHashMap::remove).

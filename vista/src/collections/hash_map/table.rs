@@ -1,7 +1,7 @@
 //! A table of a hash map: groups of eight slots, each behind a word of eight control bytes.
 //!
-//! Who looks for a key compares its tag with all eight control bytes of a group at once, and goes from group to group until
-//! one has an empty slot: there the key would have been put. Start at [`View::find`].
+//! Who looks for a key compares its tag with all eight control bytes of a group at once, and goes from group to group
+//! until one has an empty slot: there the key would have been put. Start at [`View::find`].
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -53,7 +53,8 @@ impl Ctrl {
     #[inline(always)]
     fn matching(self, tag: u8) -> Slots {
         let zero_if_equal = self.0 ^ (LOWEST_BITS * u64::from(tag));
-        // A borrow may mark the byte above a match; that differs from the tag in its lowest bit, so it is a full one too.
+        // A borrow may mark the byte above a match; that differs from the tag in its lowest bit, so it is a full one
+        // too.
         Slots(zero_if_equal.wrapping_sub(LOWEST_BITS) & !zero_if_equal & HIGHEST_BITS)
     }
 
@@ -169,7 +170,7 @@ impl Table {
         on.damaged(self.offset, "hash map: table", self.offset, "an aligned offset")
     }
 
-    /// Entries that a table can take when new: one slot of each group stays empty, so that every search ends.
+    /// Entries that a table can take when new: as many slots as there are groups stay empty, where searches end.
     pub(super) fn room(self) -> u64 {
         (GROUP_SLOTS - 1) << self.bits
     }
