@@ -1,9 +1,13 @@
 //! What is aimed at, and whether it is reached: computed for those who were in the race.
 //!
-//! Start at [`of`].
+//! Start at [`of`] and [`of_collections`].
 
 use serde::{Deserialize, Serialize};
 
+use crate::collections::contenders::{Family, Role};
+use crate::collections::keys::Order;
+use crate::collections::report::{self as collections, count_text, operation_title};
+use crate::collections::subject::Operation;
 use crate::engine::Level;
 use crate::pwrite;
 use crate::race::{Outcome, Standing, ratio};
@@ -151,5 +155,116 @@ fn counts(report: &Report, aims: &mut Vec<Aim>) {
     if !report.silent.is_empty() {
         let loud = report.silent.iter().filter(|(_, is_silent)| !is_silent).count();
         at_most("contenders that made a system call".to_owned(), 0.0, loud as f64);
+    }
+}
+
+/// All aims of collections whose contenders were there and did not fail: of reads, inserts, bulk loads and openings.
+pub fn of_collections(report: &collections::Report) -> Vec<Aim> {
+    let mut aims = Vec::new();
+    for family in Family::ALL {
+        for order in [Order::Random, Order::Sequential] {
+            let trials = report.of(family, order);
+            for (name, operation, batch) in ours(&trials) {
+                let limits = match operation {
+                    Operation::Insert => [Some(INSERT_TO_STD), Some(PEER_TO_INSERT)],
+                    _ if operation.is_read() => [Some(READ_TO_STD), None],
+                    _ => continue,
+                };
+                for limit in limits.into_iter().flatten() {
+                    aims.extend(worst(&trials, &name, (operation, batch), order, limit));
+                }
+            }
+        }
+    }
+    loads(report, &mut aims);
+    for opening in &report.openings {
+        let what = format!("opening a {} of {} MiB", opening.structure.title(), opening.len >> 20);
+        for (how, micros) in [("after a close", opening.closed), ("after a kill", opening.killed)] {
+            let (what, found) = (format!("{what}, {how}: milliseconds"), micros.median / 1000.0);
+            aims.push(Aim { what, limit: Limit::AtMost(10.0), found });
+        }
+    }
+    aims
+}
+
+/// Times std's.
+const READ_TO_STD: Limit = Limit::AtMost(1.5);
+/// Times std's, which keeps nothing.
+const INSERT_TO_STD: Limit = Limit::AtMost(3.0);
+/// How many times as long the fastest peer takes.
+const PEER_TO_INSERT: Limit = Limit::AtLeast(10.0);
+
+/// What vista's collections were timed with: name, operation, operations in a transaction. A batch of reads means
+/// nothing to those who read without a transaction.
+fn ours(trials: &[&collections::Trial]) -> Vec<(String, Operation, usize)> {
+    let mut found = Vec::new();
+    let standings = trials.iter().flat_map(|trial| &trial.results);
+    for standing in standings.filter(|standing| standing.role == Role::Ours) {
+        for figure in standing.outcome.iter().flatten() {
+            let one = (standing.name.clone(), figure.operation, figure.batch);
+            if !(found.contains(&one) || figure.operation.is_read() && figure.batch > 1) {
+                found.push(one);
+            }
+        }
+    }
+    found
+}
+
+/// The aim for one operation, at the number of entries where it is furthest from being reached: a limit from above is
+/// one beside std's collection, one from below is one beside the fastest peer.
+fn worst(
+    trials: &[&collections::Trial],
+    name: &str,
+    (operation, batch): (Operation, usize),
+    order: Order,
+    limit: Limit,
+) -> Option<Aim> {
+    let of = |trial: &&collections::Trial| {
+        let standing = trial.results.iter().find(|standing| standing.name == name)?;
+        let mine = standing.figure(operation, batch)?;
+        let (other, ratio) = match limit {
+            Limit::AtMost(_) => {
+                let bound = trial.bound(standing, operation, batch)?;
+                ("std's", collections::ratio(mine, bound))
+            }
+            Limit::AtLeast(_) => {
+                let (peer, figure) = trial.fastest_peer(operation, batch)?;
+                (peer.name.as_str(), collections::ratio(figure, mine))
+            }
+        };
+        Some((ratio, trial.entries, other.to_owned()))
+    };
+    let ratios = trials.iter().filter_map(of);
+    let (found, entries, other) = match limit {
+        Limit::AtMost(_) => ratios.max_by(|one, other| one.0.total_cmp(&other.0))?,
+        Limit::AtLeast(_) => ratios.min_by(|one, other| one.0.total_cmp(&other.0))?,
+    };
+    let title = format!("{name}; {} keys; {}", order.title(), operation_title(operation, batch));
+    let entries = count_text(entries);
+    let what = match limit {
+        Limit::AtMost(_) => format!("{title}: times {other}, at worst, with {entries}"),
+        Limit::AtLeast(_) => format!("{title}: times in the fastest peer's, at worst {other} with {entries}"),
+    };
+    Some(Aim { what, limit, found })
+}
+
+/// Bulk loads are inserts.
+fn loads(report: &collections::Report, aims: &mut Vec<Aim>) {
+    for load in &report.loads {
+        let cargo = format!(
+            "bulk load, {} keys, {} in a transaction",
+            load.cargo.order.title(),
+            count_text(load.cargo.batch as u64)
+        );
+        for loaded in load.results.iter().filter(|loaded| loaded.role == Role::Ours) {
+            if let Some(found) = load.to_bound(loaded) {
+                let what = format!("{}; {cargo}: times std's", loaded.name);
+                aims.push(Aim { what, limit: INSERT_TO_STD, found });
+            }
+            if let Some((peer, found)) = load.fastest_peer().zip(load.fastest_peer_over(loaded)) {
+                let what = format!("{}; {cargo}: times in the fastest peer's, {}", loaded.name, peer.name);
+                aims.push(Aim { what, limit: PEER_TO_INSERT, found });
+            }
+        }
     }
 }

@@ -5,7 +5,6 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use benches::files::{Files, Setting};
 use benches::machine::{self, Machine};
@@ -17,9 +16,9 @@ use benches::task::{Finding, Stopped, Task};
 use benches::work::Counter;
 use benches::workload::{self, Durable, Places, Workload};
 use clap::{Args, ValueEnum};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use rio::Domain;
 
+use crate::bars::Bars;
 use crate::children::Nursery;
 
 /// What is compared, and where it is written.
@@ -101,7 +100,7 @@ pub(crate) fn plot(report: &Report, out: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn machine(dir: &Path, disk: &Path) -> Result<Machine, Box<dyn Error>> {
+pub(crate) fn machine(dir: &Path, disk: &Path) -> Result<Machine, Box<dyn Error>> {
     let adr = Files::new(dir)?.region(1 << 20, Setting::forced(Domain::Adr));
     Ok(Machine::here(dir, disk, adr.write_back().to_string(), race::last_processor()))
 }
@@ -166,6 +165,9 @@ impl Run<'_> {
             Ok(Finding::Recovery(recovery)) => self.report.recoveries.push(recovery),
             Ok(Finding::Opening(opening)) => self.report.openings.push(opening),
             Ok(Finding::Phases(phases)) => self.report.phases = phases,
+            Ok(Finding::Trial(_) | Finding::Load(_) | Finding::LargeMap(_)) => {
+                self.failed(&task.title(), "it found something else");
+            }
             Err(stopped) => self.failed(&task.title(), &stopped.reason),
         }
     }
@@ -259,60 +261,3 @@ const SILENT: [(Workload, Durable, &str); 9] = [
     (Workload::AllocFree, Durable::PageCache, "vista, one transaction"),
     (Workload::AllocFreePopulated, Durable::PageCache, "vista, two transactions"),
 ];
-
-/// Two bars: the whole, and what is being done. Where there is no terminal, a line for each part instead.
-struct Bars {
-    both: MultiProgress,
-    whole: ProgressBar,
-    part: ProgressBar,
-}
-
-impl Bars {
-    fn new() -> Self {
-        let both = MultiProgress::new();
-        // Drawn seldom: the machine is to do nothing else.
-        both.set_draw_target(indicatif::ProgressDrawTarget::stderr_with_hz(4));
-        let style =
-            |template: &str| ProgressStyle::with_template(template).expect("a template that is sound");
-        let whole = both.add(
-            ProgressBar::new(0)
-                .with_style(style("{elapsed_precise} [{wide_bar:.green}] {pos:>3}/{len:3} left: {eta:>4}")),
-        );
-        let part = both.add(ProgressBar::new(0).with_style(style("         [{bar:30}] {prefix}  {msg}")));
-        whole.enable_steady_tick(Duration::from_secs(1));
-        Bars { both, whole, part }
-    }
-
-    fn begin(&self, title: &str) {
-        if self.whole.is_hidden() {
-            eprintln!("{title}");
-        }
-        self.part.reset();
-        self.part.set_prefix(title.to_owned());
-        self.part.set_message("");
-    }
-
-    fn turn(&self, turn: &race::Turn) {
-        self.part.set_length(turn.all as u64);
-        self.part.set_position(turn.done as u64);
-        self.part.set_message(turn.name.clone());
-    }
-
-    fn step(&self, message: &str) {
-        self.part.set_message(message.to_owned());
-    }
-
-    fn print(&self, line: &str) {
-        if self.whole.is_hidden() {
-            eprintln!("{line}");
-        } else {
-            // A terminal that cannot be written to has nobody before it.
-            let _ = self.both.println(line);
-        }
-    }
-
-    fn end(&self) {
-        self.whole.finish_and_clear();
-        self.part.finish_and_clear();
-    }
-}

@@ -3,11 +3,13 @@
 //! Peers are there if their feature was chosen: `peers` for redb, fjall, LMDB and SQLite, `pmdk` for libpmemobj. Start at
 //! [`visit`].
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use workloads::Transfer;
 use workloads::order_entry::{Scale, Transaction};
+use workloads::ycsb::{Record, Request};
 
 use crate::array::OneRange;
 use crate::bank::DebitCredit;
@@ -17,8 +19,10 @@ use crate::files::{Files, Setting};
 use crate::memory::{BareKind, VistaKind};
 use crate::one_range::Fill;
 use crate::order_entry::OrderEntry;
+use crate::plain::Plain;
 use crate::records::{Both, On, OnMedium, Size, Store, Workload};
 use crate::workload::{Durable, Places};
+use crate::ycsb::Ycsb;
 
 /// An engine that others have made.
 #[derive(Clone, Copy, Debug)]
@@ -165,10 +169,37 @@ pub fn order_entry(
     inputs: &Arc<[Transaction]>,
     scale: Scale,
 ) -> Vec<Entry> {
-    let (workload, files) = (OrderEntry::new(scale), &places.memory);
+    let workload = OrderEntry::new(scale);
+    let mut entries = ours(places, durable, inputs, workload);
+    entries.extend(peers(places, durable, inputs, workload));
+    entries
+}
+
+/// Everybody on YCSB, std's maps among the bounds.
+pub fn ycsb(places: &Places, durable: Durable, inputs: &Arc<[Request]>, record_count: u32) -> Vec<Entry> {
+    const LEN: usize = size_of::<Record>();
+    let workload = Ycsb::new(record_count);
+    let count = u64::from(record_count);
+    let mut entries = ours(places, durable, inputs, workload);
+    let hash = move || On::new(workload, Plain::<HashMap<u64, [u8; LEN]>, LEN>::new(count));
+    let tree = move || On::new(workload, Plain::<BTreeMap<u64, [u8; LEN]>, LEN>::new(count));
+    entries.insert(1, Entry::elsewhere("std HashMap", Level::Nothing, inputs, hash));
+    entries.insert(2, Entry::elsewhere("std BTreeMap", Level::Nothing, inputs, tree));
+    entries.extend(peers(places, durable, inputs, workload));
+    entries
+}
+
+/// The bounds, and vista on tables.
+fn ours<W: Workload + Copy>(
+    places: &Places,
+    durable: Durable,
+    inputs: &Arc<[W::Input]>,
+    workload: W,
+) -> Vec<Entry> {
+    let files = &places.memory;
     let (cached, forced) = (Setting::page_cache(), Setting::forced(durable.domain()));
     let stores = entry("bare stores", files, cached, inputs, BareKind::<Nothing>::new(), workload);
-    let mut entries = match durable {
+    match durable {
         Durable::PageCache => vec![
             stores,
             entry("bare undo log", files, cached, inputs, BareKind::<Undo>::new(), workload),
@@ -179,9 +210,7 @@ pub fn order_entry(
             entry("bare undo log", files, forced, inputs, BareKind::<Ordered>::new(), workload),
             entry("vista", files, forced, inputs, VistaKind::<true>, workload),
         ],
-    };
-    entries.extend(peers(places, durable, inputs, workload));
-    entries
+    }
 }
 
 /// What a process that races in this domain has to have in its environment, for peers that read it when they are loaded.

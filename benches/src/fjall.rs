@@ -62,9 +62,9 @@ pub fn visit_weak(visitor: &mut impl Visitor) {
 
 /// The store.
 pub struct Fjall {
-    keyspace: Keyspace,
-    tables: Vec<(PartitionHandle, u64)>,
-    mode: Option<PersistMode>,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) tables: Vec<(PartitionHandle, u64)>,
+    pub(crate) mode: Option<PersistMode>,
 }
 
 impl Fjall {

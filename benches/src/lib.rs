@@ -16,6 +16,8 @@ pub mod memory; // unsafe: bare engines and vista behind that seam
 pub mod bank; // debit-credit through it
 pub mod array; // one range through it
 pub mod order_entry; // five kinds of transactions through it
+pub mod ycsb; // records that are asked for by key through it
+pub mod plain; // std's maps behind that seam
 pub mod redo; // lrvm behind that seam
 pub mod contest; // who takes part
 pub mod survive; // who keeps what it has acknowledged
@@ -35,6 +37,7 @@ pub mod heap; // blocks that come and go
 pub mod opening; // segments of all lengths, with and without a log in flight
 pub mod recovery; // logs of all lengths
 pub mod fragmentation; // what a heap's history leaves behind
+pub mod collections; // std's and vista's collections, and peers, side by side
 pub mod workload; // the workloads by name, with everybody who runs them
 pub mod race; // contenders side by side
 pub mod latency; // unsafe: transactions one by one

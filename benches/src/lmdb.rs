@@ -47,12 +47,12 @@ pub fn visit(visitor: &mut impl Visitor) {
 }
 
 /// A database, and the number of its records.
-type Counted = (Database<U64<NativeEndian>, Bytes, IntegerComparator>, u64);
+pub(crate) type Counted = (Database<U64<NativeEndian>, Bytes, IntegerComparator>, u64);
 
 /// The store.
 pub struct Lmdb {
-    tables: Vec<Counted>,
-    environment: Env,
+    pub(crate) tables: Vec<Counted>,
+    pub(crate) environment: Env,
 }
 
 impl Lmdb {

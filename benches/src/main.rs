@@ -2,7 +2,9 @@
 
 #![deny(unsafe_code)]
 
+mod bars; // progress
 mod children; // this program again, with a part of the work
+mod collect; // collections, part by part
 mod compare; // all parts, one after the other
 
 use std::io::Write;
@@ -10,6 +12,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use benches::allocations::CountingAllocator;
+use benches::collections::contenders::Structure;
+use benches::collections::large;
 use benches::files::Files;
 use benches::marks::between_marks;
 use benches::opening::{self, die_in_transaction};
@@ -46,6 +50,16 @@ struct Arguments {
 enum Action {
     /// Races all engines in both domains, counts, prints tables, and writes JSON and plots.
     Compare(compare::Options),
+    /// Tries collections beside std's and beside peers: prints tables, and writes JSON and plots.
+    Collections(collect::Options),
+    /// Writes the tables and plots of a report on collections again.
+    PlotCollections {
+        /// The report, as `collections` has written it.
+        json: PathBuf,
+        /// Directory for them.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Draws the plots of a report again.
     Plot {
         /// The report, as `compare` has written it.
@@ -96,6 +110,9 @@ enum Action {
     /// Opens a segment and is killed in the middle of a transaction.
     #[command(hide = true)]
     Die { path: PathBuf },
+    /// Opens a map and is killed in the middle of a transaction.
+    #[command(hide = true)]
+    DieInMap { path: PathBuf, structure: Structure },
     /// Opens what an engine keeps in a directory, and is killed with so many bytes in its log.
     #[command(hide = true)]
     DieByEngine { dir: PathBuf, engine: String, bytes: u64 },
@@ -128,6 +145,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Arguments { command, dir, disk, domain } = Arguments::parse();
     match command {
         Action::Compare(options) => compare::compare(&dir, &disk, &options)?,
+        Action::Collections(options) => collect::collect(&dir, &disk, &options)?,
+        Action::PlotCollections { json, out } => {
+            collect::again(&serde_json::from_slice(&std::fs::read(json)?)?, &out)?;
+        }
         Action::Plot { json, out } => compare::plot(&serde_json::from_slice(&std::fs::read(json)?)?, &out)?,
         Action::Run { workload, engine: None, .. } => {
             let lineup = workload.lineup(&Places::new(&dir, &disk)?, domain, 1);
@@ -180,6 +201,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             task.run(&Places::new(&dir, &disk)?, &mut say);
         }
         Action::Die { path } => die_in_transaction(&path, opening::IN_FLIGHT_LEN)?,
+        Action::DieInMap { path, structure } => large::die_in(structure, &path)?,
         Action::DieByEngine { dir, engine, bytes } => (recovery::patient(&engine).die)(&dir, bytes),
     }
     Ok(())

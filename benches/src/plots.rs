@@ -1,18 +1,21 @@
 //! Pictures of a report, as SVG.
 //!
 //! An engine has the same colour and the same place in the order wherever it appears, and its level of durability beside it.
-//! Start at [`all`].
+//! Start at [`all`] and [`collections`](fn@collections).
 
 mod canvas; // axes, lines, bars, text
+mod collections; // collections, by their number of entries
 mod style; // colours and order
 
 use std::error::Error;
 
 use crate::latency::Latency;
+use crate::machine::Machine;
 use crate::race::Standing;
 use crate::report::{Race, Report};
 use crate::workload::{Durable, Workload};
 use canvas::{Axis, Bar, Line, Panel, Row, Unit};
+pub use collections::collections;
 use style::in_order;
 
 /// What went wrong when a plot was drawn.
@@ -23,7 +26,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// # Errors
 /// The drawing library's.
 pub fn all(report: &Report) -> Result<Vec<(String, String)>> {
-    let foot = foot(report);
+    let foot = foot_of(&report.machine);
     let mut plots = Vec::new();
     let mut add = |name: String, plot: Option<Result<String>>| -> Result<()> {
         if let Some(plot) = plot {
@@ -53,8 +56,7 @@ pub fn all(report: &Report) -> Result<Vec<(String, String)>> {
 }
 
 /// A figure is worth nothing without it.
-fn foot(report: &Report) -> String {
-    let machine = &report.machine;
+fn foot_of(machine: &Machine) -> String {
     let (memory, disk) = (&machine.file_system, &machine.disk_file_system);
     format!("{}; regions on {memory}, disk: {disk}; commit {}", machine.processor, machine.commit)
 }

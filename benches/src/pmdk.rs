@@ -30,14 +30,15 @@ use crate::records::{Change, End, Field, Look, Read, Size, Store, TABLES_MAX, Ta
 
 /// An object's place: `PMEMoid`.
 #[repr(C)]
-struct Oid {
-    pool_id: u64,
-    offset: u64,
+#[derive(Clone, Copy)]
+pub(crate) struct Oid {
+    pub(crate) pool_id: u64,
+    pub(crate) offset: u64,
 }
 
 /// `PMEMobjpool`, of which nothing is known. A pointer to it is where the pool is mapped.
 #[repr(C)]
-struct Pool {
+pub(crate) struct Pool {
     _private: [u8; 0],
 }
 
@@ -56,6 +57,10 @@ unsafe extern "C" {
     fn pmemobj_errormsg() -> *const c_char;
     fn pmemobj_tx_begin(pool: *mut Pool, jump: *mut c_void, ...) -> c_int;
     fn pmemobj_tx_add_range_direct(start: *const c_void, len: usize) -> c_int;
+    #[cfg(pmdk_maps)]
+    fn pmemobj_tx_alloc(len: usize, type_number: u64) -> Oid;
+    #[cfg(pmdk_maps)]
+    fn pmemobj_tx_free(object: Oid) -> c_int;
     fn pmemobj_tx_commit();
     fn pmemobj_tx_abort(error: c_int);
     fn pmemobj_tx_end() -> c_int;
@@ -136,16 +141,109 @@ fn peer(regime: Regime) -> Peer {
 
 /// The store.
 pub struct Pmdk {
-    pool: *mut Pool,
+    pool: PoolFile,
     tables: [(*mut u8, u64); TABLES_MAX],
 }
 
 /// Why the last call failed.
-fn reason() -> String {
+pub(crate) fn reason() -> String {
     // SAFETY: the function has no conditions.
     let message = unsafe { pmemobj_errormsg() };
     // SAFETY: the library gives a string of this thread, which ends with a zero.
     unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()
+}
+
+/// A pool that is open.
+pub(crate) struct PoolFile {
+    pool: *mut Pool,
+    root: *mut u8,
+}
+
+impl PoolFile {
+    /// Opens the pool, or creates it with so many bytes, `root_len` of them for its root.
+    ///
+    /// # Panics
+    /// On the library's errors, as in all that follows.
+    pub(crate) fn open(path: &Path, pool_len: u64, root_len: u64) -> Self {
+        let name = CString::new(path.as_os_str().as_bytes()).expect("a path without zeroes");
+        let pool = if path.exists() {
+            // SAFETY: both are strings that end with a zero.
+            unsafe { pmemobj_open(name.as_ptr(), LAYOUT.as_ptr()) }
+        } else {
+            let pool_len = pool_len.next_multiple_of(4096) as usize;
+            // SAFETY: as above.
+            unsafe { pmemobj_create(name.as_ptr(), LAYOUT.as_ptr(), pool_len, 0o600) }
+        };
+        assert!(!pool.is_null(), "a pool: {}", reason());
+        // SAFETY: the pool is open.
+        let root = unsafe { pmemobj_root(pool, root_len as usize) };
+        assert!(root.offset > 0, "a root: {}", reason());
+        PoolFile { pool, root: pool.cast::<u8>().wrapping_add(root.offset as usize) }
+    }
+
+    /// Begins a transaction.
+    #[inline(always)]
+    pub(crate) fn begin(&self) {
+        // SAFETY: the pool is open; without a place to jump to, errors are returned.
+        let error = unsafe { pmemobj_tx_begin(self.pool, ptr::null_mut(), NO_PARAMETERS) };
+        assert_eq!(error, 0, "a transaction that begins");
+    }
+
+    /// Ends a transaction, and waits for what it needs to survive.
+    #[inline(always)]
+    pub(crate) fn end(&self, end: End) {
+        match end {
+            // SAFETY: a transaction is open, and its work is done.
+            End::Commit => unsafe { pmemobj_tx_commit() },
+            // SAFETY: a transaction is open, and its work is to be undone.
+            End::Abort => unsafe { pmemobj_tx_abort(libc::ECANCELED) },
+        }
+        // SAFETY: a transaction was begun, and has committed or aborted.
+        let error = unsafe { pmemobj_tx_end() };
+        let expected = if end == End::Commit { 0 } else { libc::ECANCELED };
+        assert_eq!(error, expected, "a transaction that ends");
+    }
+}
+
+impl Drop for PoolFile {
+    fn drop(&mut self) {
+        // SAFETY: the pool is open, and nobody has it any more.
+        unsafe { pmemobj_close(self.pool) };
+    }
+}
+
+#[cfg(pmdk_maps)]
+impl PoolFile {
+    pub(crate) fn pool(&self) -> *mut Pool {
+        self.pool
+    }
+
+    pub(crate) fn root(&self) -> *mut u8 {
+        self.root
+    }
+
+    /// Where an object lies.
+    #[inline(always)]
+    pub(crate) fn at(&self, object: Oid) -> *mut u8 {
+        self.pool.cast::<u8>().wrapping_add(object.offset as usize)
+    }
+
+    /// Allocates an object within a transaction.
+    #[inline(always)]
+    pub(crate) fn alloc(&self, len: usize) -> Oid {
+        // SAFETY: a transaction of this pool is open; without one the library returns no object.
+        let object = unsafe { pmemobj_tx_alloc(len, 0) };
+        assert!(object.offset > 0, "an object: {}", reason());
+        object
+    }
+
+    /// Frees one, at the commit.
+    #[inline(always)]
+    pub(crate) fn free(&self, object: Oid) {
+        // SAFETY: the object is one of this pool, and a transaction is open.
+        let error = unsafe { pmemobj_tx_free(object) };
+        assert_eq!(error, 0, "an object that is freed");
+    }
 }
 
 impl Pmdk {
@@ -154,31 +252,14 @@ impl Pmdk {
     /// # Panics
     /// On the library's errors.
     pub fn open(path: &Path, sizes: &[Size]) -> Self {
-        let name = CString::new(path.as_os_str().as_bytes()).expect("a path without zeroes");
-        let mut ends = [0; TABLES_MAX];
+        let mut tables = [(0, 0); TABLES_MAX];
         let mut root_len = 0;
-        for (end, size) in ends.iter_mut().zip(sizes) {
+        for (table, size) in tables.iter_mut().zip(sizes) {
+            *table = (root_len, size.count);
             root_len = (root_len + size.len()).next_multiple_of(64);
-            *end = root_len;
         }
-        let pool = if path.exists() {
-            // SAFETY: both are strings that end with a zero.
-            unsafe { pmemobj_open(name.as_ptr(), LAYOUT.as_ptr()) }
-        } else {
-            let pool_len = (root_len + root_len / 8 + (64 << 20)).next_multiple_of(4096);
-            // SAFETY: as above.
-            unsafe { pmemobj_create(name.as_ptr(), LAYOUT.as_ptr(), pool_len as usize, 0o600) }
-        };
-        assert!(!pool.is_null(), "a pool: {}", reason());
-        // SAFETY: the pool is open.
-        let root = unsafe { pmemobj_root(pool, root_len as usize) };
-        assert!(root.offset > 0, "a root: {}", reason());
-        let mut tables = [(ptr::null_mut(), 0); TABLES_MAX];
-        let mut offset = root.offset;
-        for ((table, size), end) in tables.iter_mut().zip(sizes).zip(ends) {
-            *table = (pool.cast::<u8>().wrapping_add(offset as usize), size.count);
-            offset = root.offset + end;
-        }
+        let pool = PoolFile::open(path, root_len + root_len / 8 + (64 << 20), root_len);
+        let tables = tables.map(|(offset, count)| (pool.root.wrapping_add(offset as usize), count));
         Pmdk { pool, tables }
     }
 
@@ -187,13 +268,6 @@ impl Pmdk {
         let (base, count) = self.tables[T::INDEX];
         assert!(index < count, "a record of the table");
         base.cast::<T::Record>().wrapping_add(index as usize)
-    }
-}
-
-impl Drop for Pmdk {
-    fn drop(&mut self) {
-        // SAFETY: the pool is open, and nobody has it any more.
-        unsafe { pmemobj_close(self.pool) };
     }
 }
 
@@ -269,25 +343,14 @@ impl Store for Pmdk {
             unsafe { self.record::<T>(index).write_unaligned(record(index)) };
         }
         // SAFETY: the range lies in the pool.
-        unsafe { pmemobj_persist(self.pool, base.cast(), count as usize * T::RECORD_LEN) };
+        unsafe { pmemobj_persist(self.pool.pool, base.cast(), count as usize * T::RECORD_LEN) };
     }
 
     #[inline(always)]
     fn change(&mut self, work: &mut impl Change) {
-        // SAFETY: the pool is open; without a place to jump to, errors are returned.
-        let error = unsafe { pmemobj_tx_begin(self.pool, ptr::null_mut(), NO_PARAMETERS) };
-        assert_eq!(error, 0, "a transaction that begins");
+        self.pool.begin();
         let end = work.run(&mut Writer(self, PhantomData));
-        match end {
-            // SAFETY: a transaction is open, and its work is done.
-            End::Commit => unsafe { pmemobj_tx_commit() },
-            // SAFETY: a transaction is open, and its work is to be undone.
-            End::Abort => unsafe { pmemobj_tx_abort(libc::ECANCELED) },
-        }
-        // SAFETY: a transaction was begun, and has committed or aborted.
-        let error = unsafe { pmemobj_tx_end() };
-        let expected = if end == End::Commit { 0 } else { libc::ECANCELED };
-        assert_eq!(error, expected, "a transaction that ends");
+        self.pool.end(end);
     }
 
     #[inline(always)]

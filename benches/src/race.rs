@@ -301,7 +301,7 @@ fn finish(mut racer: Racer<'_>, plan: Plan, turn: &mut dyn FnMut(&Entry)) -> Sta
 }
 
 /// Every order as likely (Fisher and Yates).
-fn shuffle(order: &mut [usize], random: &mut Random) {
+pub(crate) fn shuffle<T>(order: &mut [T], random: &mut Random) {
     for last in (1..order.len()).rev() {
         order.swap(last, random.below(last as u64 + 1) as usize);
     }
@@ -378,6 +378,18 @@ pub fn pin() -> Option<usize> {
     only.set(last).ok()?;
     sched_setaffinity(Pid::from_raw(0), &only).ok()?;
     Some(last)
+}
+
+/// Does something on one processor, and may run where it could before: what is started then is not kept on that one.
+pub(crate) fn pinned<T>(work: impl FnOnce() -> T) -> T {
+    let before = nix::sched::sched_getaffinity(Pid::from_raw(0));
+    pin();
+    let output = work();
+    if let Ok(before) = before {
+        // Where it fails this thread stays where it is, which is where it was timed.
+        let _ = sched_setaffinity(Pid::from_raw(0), &before);
+    }
+    output
 }
 
 /// The one that [`pin`] takes.

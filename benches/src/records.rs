@@ -205,7 +205,7 @@ pub struct On<S, W: Workload> {
 }
 
 /// A file or directory that is removed in the end.
-struct Place(PathBuf);
+pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Drop for Place {
     fn drop(&mut self) {

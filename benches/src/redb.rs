@@ -98,7 +98,7 @@ impl StorageBackend for Unsynced {
 
 /// The store.
 pub struct Redb {
-    database: Database,
+    pub(crate) database: Database,
     durability: Durability,
     counts: [u64; TABLES_MAX],
 }
@@ -121,7 +121,7 @@ impl Redb {
         Redb { database: database.expect("a redb database"), durability, counts }
     }
 
-    fn begin(&self, durability: Durability) -> WriteTransaction {
+    pub(crate) fn begin(&self, durability: Durability) -> WriteTransaction {
         let mut transaction = self.database.begin_write().expect(FAULTLESS);
         transaction.set_durability(durability).expect(FAULTLESS);
         transaction

@@ -120,7 +120,7 @@ impl Report {
     }
 }
 
-fn lines(head: &str, lines: &[String]) -> String {
+pub(crate) fn lines(head: &str, lines: &[String]) -> String {
     lines.iter().map(|line| format!("{head}{line}\n")).collect()
 }
 
@@ -230,7 +230,7 @@ fn race_row(race: &Race, standing: &Standing, columns: usize) -> Vec<String> {
 }
 
 /// Three digits or more.
-fn figure(figure: f64) -> String {
+pub(crate) fn figure(figure: f64) -> String {
     if figure < 100.0 { format!("{figure:.2}") } else { format!("{figure:.0}") }
 }
 
@@ -238,7 +238,7 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-fn nanos(nanos: f64) -> String {
+pub(crate) fn nanos(nanos: f64) -> String {
     if nanos < 1000.0 { format!("{nanos:.1}") } else { format!("{nanos:.0}") }
 }
 
@@ -321,7 +321,7 @@ fn recovery_table(recoveries: &[Recovery]) -> String {
     title.to_owned() + &table(&["engine", "survives", "restored", "opening"], &rows)
 }
 
-fn micros(spread: Spread) -> String {
+pub(crate) fn micros(spread: Spread) -> String {
     format!("{:.0} ({:.0}..{:.0})", spread.median, spread.lower, spread.upper)
 }
 
@@ -381,7 +381,7 @@ fn phase_table(phases: &[Phase]) -> String {
     table(&header, &rows)
 }
 
-fn aim_table(aims: &[Aim]) -> String {
+pub(crate) fn aim_table(aims: &[Aim]) -> String {
     let rows: Vec<_> = aims
         .iter()
         .map(|aim| {

@@ -55,7 +55,7 @@ pub fn visit(visitor: &mut impl Visitor) {
 
 /// The store.
 pub struct Sqlite {
-    connection: Connection,
+    pub(crate) connection: Connection,
     tables: Vec<Statements>,
 }
 
@@ -94,7 +94,7 @@ impl Sqlite {
         Sqlite { connection, tables }
     }
 
-    fn execute(&self, statement: &str) {
+    pub(crate) fn execute(&self, statement: &str) {
         self.connection.prepare_cached(statement).expect(FAULTLESS).execute([]).expect(FAULTLESS);
     }
 }

@@ -9,8 +9,15 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::collections::contenders::{Contender, Family, Role, Structure, contenders};
+use crate::collections::keys::Order;
+use crate::collections::large;
+use crate::collections::load::{self, Cargo, Load, VALUE_LEN};
+use crate::collections::report::{Trial, count_text};
+use crate::collections::rounds::{self, Setup};
 use crate::contest;
 use crate::fragmentation::{self, Phase};
 use crate::opening::{self, Opening, run_until_killed};
@@ -58,6 +65,41 @@ pub enum Task {
         /// As often.
         times: usize,
     },
+    /// Collections of a family side by side.
+    Trial {
+        /// The family.
+        family: Family,
+        /// Of these structures; of all, if empty.
+        structures: Vec<Structure>,
+        /// The order of the keys.
+        order: Order,
+        /// The entries that are there.
+        entries: u64,
+        /// With fewer and shorter rounds.
+        is_quick: bool,
+        /// Who is not to take part.
+        without: Vec<String>,
+    },
+    /// Maps are filled.
+    Load {
+        /// With what.
+        cargo: Cargo,
+        /// Of these structures; of all, if empty.
+        structures: Vec<Structure>,
+        /// As often.
+        rounds: usize,
+        /// Who is not to take part.
+        without: Vec<String>,
+    },
+    /// A map that fills a segment is opened.
+    LargeMap {
+        /// Which map.
+        structure: Structure,
+        /// Length of the segment.
+        mib: u64,
+        /// As often.
+        times: usize,
+    },
     /// A heap's history, up to so many bytes.
     Fragmentation {
         /// The bytes.
@@ -78,6 +120,12 @@ pub enum Finding {
     Opening(Opening),
     /// By [`Task::Fragmentation`].
     Phases(Vec<Phase>),
+    /// By [`Task::Trial`].
+    Trial(Trial),
+    /// By [`Task::Load`].
+    Load(Load),
+    /// By [`Task::LargeMap`].
+    LargeMap(large::Opening),
 }
 
 /// What a process says.
@@ -103,6 +151,14 @@ impl Task {
             Task::Recovery { name, log_bytes, .. } => format!("recovery: {name}, {} KiB", log_bytes >> 10),
             Task::Opening { mib, .. } => format!("opening: {mib} MiB"),
             Task::Fragmentation { .. } => "fragmentation".to_owned(),
+            Task::Trial { family, order, entries, .. } => {
+                format!("{}; {} keys; {} entries", family.title(), order.title(), count_text(*entries))
+            }
+            Task::Load { cargo, .. } => {
+                let (pairs, batch) = (count_text(cargo.pairs), count_text(cargo.batch as u64));
+                format!("bulk load of {pairs}; {} keys; {batch} in a transaction", cargo.order.title())
+            }
+            Task::LargeMap { structure, mib, .. } => format!("opening: {} of {mib} MiB", structure.title()),
         }
     }
 
@@ -151,6 +207,28 @@ impl Task {
                 let opening = opening::measure(&places.memory.path(), mib << 20, *times, kill);
                 Finding::Opening(opening.expect("a segment without fault"))
             }
+            Task::Trial { family, structures, order, entries, is_quick, without } => {
+                let contenders = chosen(contenders::<8>(*family), structures, without);
+                let setup = Setup { family: *family, order: *order, entries: *entries };
+                let results = rounds::trial(&contenders, setup, trial_plan(*is_quick), &places.memory, watch);
+                Finding::Trial(Trial { family: *family, order: *order, entries: *entries, results })
+            }
+            Task::Load { cargo, structures, rounds, without } => {
+                let contenders = chosen(contenders::<VALUE_LEN>(Family::Maps), structures, without);
+                Finding::Load(load::load(&contenders, *cargo, *rounds, &places.memory, watch))
+            }
+            Task::LargeMap { structure, mib, times } => {
+                let kill = |path: &Path| {
+                    let structure = structure.to_possible_value().expect("a structure that can be given");
+                    run_until_killed(&[
+                        "die-in-map".as_ref(),
+                        path.as_os_str(),
+                        structure.get_name().as_ref(),
+                    ]);
+                };
+                let opening = large::measure_one(*structure, &places.memory.path(), mib << 20, *times, kill);
+                Finding::LargeMap(opening.expect("a segment without fault"))
+            }
             Task::Fragmentation { bytes } => {
                 let phases = fragmentation::measure(&places.memory.path(), *bytes);
                 Finding::Phases(phases.expect("a segment without fault"))
@@ -170,6 +248,24 @@ fn plan(is_quick: bool, rounds: usize) -> Plan {
         one_by_one_slow: if is_quick { 100 } else { 2000 },
         has_counts: true,
     }
+}
+
+fn trial_plan(is_quick: bool) -> rounds::Plan {
+    rounds::Plan {
+        rounds: if is_quick { 5 } else { 15 },
+        warm_up: 2,
+        budget: Duration::from_millis(if is_quick { 8 } else { 20 }),
+        most: if is_quick { 50_000 } else { 100_000 },
+    }
+}
+
+/// Those who are wanted: of these structures, or of all; peers stand beside both maps.
+fn chosen(contenders: Vec<Contender>, structures: &[Structure], without: &[String]) -> Vec<Contender> {
+    let is_wanted = |contender: &Contender| {
+        let is_of_them = structures.is_empty() || structures.contains(&contender.structure);
+        (is_of_them || contender.role == Role::Peer) && !without.iter().any(|name| name == contender.name)
+    };
+    contenders.into_iter().filter(is_wanted).collect()
 }
 
 fn run_race(
@@ -195,6 +291,7 @@ impl Task {
     pub fn variables(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             Task::Race { durable, .. } => contest::variables(*durable),
+            Task::Trial { .. } | Task::Load { .. } => contest::variables(Durable::PageCache),
             _ => &[],
         }
     }

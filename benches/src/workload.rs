@@ -8,12 +8,13 @@ use rio::Domain;
 use serde::{Deserialize, Serialize};
 use workloads::Scale;
 use workloads::order_entry::Scale as OrderScale;
+use workloads::ycsb::{Mix, Request};
 
 use crate::engine::Entry;
 use crate::files::Files;
 use crate::one_range::{ARRAY_LEN, Fill};
 use crate::ranges::Scatter;
-use crate::{contest, debit_credit, heap, one_range, order_entry, pwrite, ranges};
+use crate::{contest, debit_credit, heap, one_range, order_entry, pwrite, ranges, ycsb};
 
 /// A workload by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -26,6 +27,14 @@ pub enum Workload {
     OrderEntry,
     /// Order-entry in which a new-order draws from the stock.
     OrderEntryStock,
+    /// YCSB's A: half reads, half updates.
+    YcsbA,
+    /// YCSB's B: 95 % reads, the rest updates.
+    YcsbB,
+    /// YCSB's C: reads alone.
+    YcsbC,
+    /// YCSB's F: half reads, half read-modify-writes.
+    YcsbF,
     /// One range of 8 bytes.
     Range8,
     /// One range of 64 bytes.
@@ -116,6 +125,10 @@ impl Workload {
             Workload::DebitCreditHot => "debit-credit, 1,000 accounts of scale 5",
             Workload::OrderEntry => "order-entry",
             Workload::OrderEntryStock => "order-entry, with stock",
+            Workload::YcsbA => "YCSB A, half updates",
+            Workload::YcsbB => "YCSB B, 5 % updates",
+            Workload::YcsbC => "YCSB C, reads",
+            Workload::YcsbF => "YCSB F, half read-modify-writes",
             Workload::Range8 => "one range of 8 B",
             Workload::Range64 => "one range of 64 B",
             Workload::Range512 => "one range of 512 B",
@@ -150,6 +163,7 @@ impl Workload {
         match self {
             Workload::Range512 | Workload::Ranges4 => 50_000,
             Workload::OrderEntry | Workload::OrderEntryStock => 20_000,
+            Workload::YcsbA | Workload::YcsbB | Workload::YcsbC | Workload::YcsbF => 20_000,
             Workload::Range4k | Workload::Ranges16 => 10_000,
             Workload::Ranges64 => 5_000,
             Workload::Range64k => 500,
@@ -187,6 +201,10 @@ impl Workload {
             Workload::OrderEntryStock => {
                 order_entry(places, durable, count, OrderScale::default().with_stock())
             }
+            Workload::YcsbA => ycsb(places, durable, count, Mix::A),
+            Workload::YcsbB => ycsb(places, durable, count, Mix::B),
+            Workload::YcsbC => ycsb(places, durable, count, Mix::C),
+            Workload::YcsbF => ycsb(places, durable, count, Mix::F),
             Workload::Range8 => range::<1>(places, durable, count),
             Workload::Range64 => range::<8>(places, durable, count),
             Workload::Range512 => range::<64>(places, durable, count),
@@ -237,6 +255,12 @@ fn order_entry(places: &Places, durable: Durable, count: usize, scale: OrderScal
     let inputs = order_entry::transactions(scale, SEED, count);
     let entries = contest::order_entry(places, durable, &inputs, scale);
     lineup(entries, inputs, move |inputs| order_entry::model(scale, inputs))
+}
+
+fn ycsb(places: &Places, durable: Durable, count: usize, mix: Mix) -> Lineup {
+    let inputs = ycsb::requests(mix, ycsb::RECORD_COUNT, SEED, count);
+    let entries = contest::ycsb(places, durable, &inputs, ycsb::RECORD_COUNT);
+    lineup(entries, inputs, |requests: &[Request]| ycsb::model(ycsb::RECORD_COUNT, requests))
 }
 
 fn range<const N: usize>(places: &Places, durable: Durable, count: usize) -> Lineup {

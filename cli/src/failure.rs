@@ -86,9 +86,7 @@ fn advice_on_medium(error: &rio::Error) -> Option<&'static str> {
         rio::Error::Locked { .. } => Some("end the process that has it open, and try again"),
         rio::Error::AlreadyExists { .. } => Some("choose another path, or remove it yourself"),
         rio::Error::NoSpace { .. } => Some("make room on the file system, or ask for less"),
-        rio::Error::LeftOpenAcrossReboot { .. } => {
-            Some("vista recover --accept-reboot takes it as it is")
-        }
+        rio::Error::LeftOpenAcrossReboot { .. } => Some("vista recover --accept-reboot takes it as it is"),
         rio::Error::System { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             Some("is the path right?")
         }

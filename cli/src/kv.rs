@@ -142,7 +142,8 @@ fn size(text: &str) -> Result<u64, String> {
         "T" | "TIB" => 40,
         _ => return Err("not a number of bytes, such as 65536, 64K, 1M or 2G".to_owned()),
     };
-    let number: u64 = digits.parse().map_err(|_| "not a number of bytes, such as 65536, 64K, 1M or 2G".to_owned())?;
+    let number: u64 =
+        digits.parse().map_err(|_| "not a number of bytes, such as 65536, 64K, 1M or 2G".to_owned())?;
     number.checked_mul(1 << shift).ok_or_else(|| "more bytes than there are".to_owned())
 }
 
@@ -182,10 +183,10 @@ impl Store<'_> {
 /// Sets a key; whether something changed.
 fn put(tx: &mut Transaction<'_, Root>, key: &[u8], value: &[u8]) -> vista::Result<Change> {
     let map = Root::or_new(tx, tx.root_ptr())?;
-    if let Some(found) = map.get(tx, key)? {
-        if found.as_slice(tx)? == value {
-            return Ok(Change::None);
-        }
+    if let Some(found) = map.get(tx, key)?
+        && found.as_slice(tx)? == value
+    {
+        return Ok(Change::None);
     }
     let value = PBytes::from_slice(tx, value)?;
     match map.insert(tx, key, value)? {
@@ -303,7 +304,11 @@ fn count(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
     let segment = store.read()?;
     let count = segment.root()?.len(&segment)? as u64;
     let mut output = Output::default();
-    if is_json { output.json(&Report { count })? } else { output.line(count)? }
+    if is_json {
+        output.json(&Report { count })?
+    } else {
+        output.line(count)?
+    }
     Ok(Verdict::Good)
 }
 
@@ -317,7 +322,8 @@ fn stat(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
         len: u64,
         allocated: u64,
         capacity: u64,
-        survives: String,
+        backing: String,
+        domain: String,
     }
     let segment = store.read()?;
     let stats = segment.stats()?;
@@ -329,7 +335,9 @@ fn stat(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
         len: stats.len,
         allocated: stats.allocated,
         capacity: stats.capacity,
-        survives: segment.medium()?.survives().to_string(),
+        // Of the file, and not of this private copy.
+        backing: segment.medium()?.backing().to_string(),
+        domain: segment.medium()?.domain().to_string(),
     };
     for entry in segment.root()?.iter(&segment)? {
         let (key, value) = entry?;
@@ -348,7 +356,7 @@ fn stat(store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
     field("values", &Bytes(report.value_bytes))?;
     field("allocated", &format!("{} of {}", Bytes(report.allocated), counted(report.capacity, "byte")))?;
     field("file", &Bytes(report.len))?;
-    field("survives", &report.survives)?;
+    field("lies on", &format!("{}, persistence domain {}", report.backing, report.domain))?;
     Ok(Verdict::Good)
 }
 
@@ -356,8 +364,8 @@ impl Scan {
     fn run(&self, store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
         let segment = store.read()?;
         let mut lines = Lines::new();
-        if let Some(range) = self.range() {
-            let range = (bound(&range.0), bound(&range.1));
+        if let Some([from, to]) = self.range() {
+            let range = (bound(&from), bound(&to));
             let mut entries = segment.root()?.range(&segment, range)?;
             let mut left = self.limit.unwrap_or(u64::MAX);
             while left > 0 && !lines.is_closed() {
@@ -378,17 +386,17 @@ impl Scan {
     }
 
     /// The keys that were asked for; `None` if there can be none.
-    fn range(&self) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+    fn range(&self) -> Option<[Bound<Vec<u8>>; 2]> {
         let owned = |text: &Option<OsString>| text.as_ref().map(|text| text.as_bytes().to_vec());
         let prefix = owned(&self.prefix);
         let from = owned(&self.from).into_iter().chain(prefix.clone()).max();
         let to = owned(&self.to).into_iter().chain(prefix.and_then(|prefix| behind(&prefix))).min();
-        if let (Some(from), Some(to)) = (&from, &to) {
-            if from >= to {
-                return None;
-            }
+        if let (Some(from), Some(to)) = (&from, &to)
+            && from >= to
+        {
+            return None;
         }
-        Some((from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded)))
+        Some([from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded)])
     }
 }
 
@@ -410,9 +418,13 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, expected) in
-            [("0", Some(0)), ("65536", Some(65536)), ("64k", Some(65536)), ("2G", Some(2 << 30)), ("1MiB", Some(1 << 20))]
-        {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("65536", Some(65536)),
+            ("64k", Some(65536)),
+            ("2G", Some(2 << 30)),
+            ("1MiB", Some(1 << 20)),
+        ] {
             assert_eq!(size(text).ok(), expected, "{text}");
         }
         for text in ["", "M", "1X", "-1", "1.5M", "99999999999999999999", "99999999999T"] {

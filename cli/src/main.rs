@@ -12,6 +12,7 @@ mod check; // whether a segment is sound
 mod dump; // all of it: records, pages, values
 mod recover; // rolling back and closing, for real
 mod stress; // kills without end, on a bank or on maps
+mod bench; // how fast this machine is
 mod kv; // a store of keys and values
 mod pages; // completions for shells, and man pages
 mod look; // what info and check see: a segment in a private copy
@@ -36,6 +37,9 @@ Examples:
   vista check /data/bank && echo ok  whether it is sound
   vista dump /data/bank --root       what its root holds, by the names of the fields
   vista recover /data/bank           roll back what had not committed, and close it
+  vista stress --structure map       kill a process that changes maps, 100 times
+  vista kv notes set ada countess    a store of keys and values; see vista kv --help
+  vista bench --quick                how fast transactions are on this machine
 
 Exit codes: 0 all is well; 1 an invariant is broken; 2 a file cannot be opened, or the command is wrong.";
 
@@ -58,6 +62,7 @@ enum Command {
     Dump(dump::Args),
     Recover(recover::Args),
     Stress(stress::Args),
+    Bench(bench::Args),
     Kv(kv::Args),
     Completions(pages::Completions),
     #[command(hide = true)]
@@ -75,10 +80,11 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Info(args) => info::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args, paint),
         Command::Dump(args) => dump::run(&args, paint),
         Command::Recover(args) => recover::run(&args, paint),
         Command::Stress(args) => stress::run(&args, paint),
+        Command::Bench(args) => bench::run(&args, paint),
         Command::Kv(args) => kv::run(&args),
         Command::Completions(args) => pages::complete(&args),
         Command::Man(args) => pages::man(&args),

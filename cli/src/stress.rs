@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, paint: Paint) -> Result<Verdict, Failure> {
             campaign(args, place, seed, Model::new(scale, seed), paint)
         }
         Structure::Map => {
-            let place = create(path, map::SEGMENT_LEN, |tx| map::Maps::create_in(tx))?;
+            let place = create(path, map::SEGMENT_LEN, map::Maps::create_in)?;
             campaign(args, place, seed, map::Model::new(seed), paint)
         }
     }
@@ -152,6 +152,9 @@ fn counted_crashes(count: u64) -> String {
 impl Report {
     fn print(&self, output: &mut Output, paint: Paint) -> Result<(), Failure> {
         let Total { crash_count, kill_count, acknowledged, found, .. } = self.total;
+        if crash_count == 0 {
+            return self.print_end(output, paint);
+        }
         output.line(format!(
             "{} ({}): {} transactions were acknowledged, and {} are there",
             counted_crashes(crash_count),
@@ -165,11 +168,19 @@ impl Report {
             counted(self.total.cut_aimed_count, "kill"),
             Grouped(self.total.cut_hit_count),
         ))?;
+        self.print_end(output, paint)
+    }
+
+    fn print_end(&self, output: &mut Output, paint: Paint) -> Result<(), Failure> {
         match &self.violation {
-            None => output.line(paint.good("nothing was lost, nothing is half done, and every invariant holds"))?,
+            None => output
+                .line(paint.good("nothing was lost, nothing is half done, and every invariant holds"))?,
             Some(violation) => {
                 output.line(paint.bad(format!("VIOLATION: {violation}")))?;
-                output.line(format!("again: vista stress --structure {} --seed {}", self.structure, self.seed))?;
+                output.line(format!(
+                    "again: vista stress --structure {} --seed {}",
+                    self.structure, self.seed
+                ))?;
             }
         }
         if self.is_kept {

@@ -12,6 +12,15 @@ const ALIGN: usize = 4096;
 
 /// Zeroed, page-aligned memory behind the seam. What is built on a medium can be tried on a `Buffer` without a
 /// file, and any bytes can be put into one with [`Buffer::from_bytes`].
+///
+/// ```
+/// use rio::{Buffer, Domain, Medium};
+///
+/// let mut buffer = Buffer::new(8192, 16384).with_domain(Domain::Adr);
+/// buffer.grow(12288)?;
+/// assert_eq!((buffer.len(), buffer.bytes()[0]), (12288, 0));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Buffer {
     base: NonNull<u8>,
@@ -40,6 +49,11 @@ impl Buffer {
     }
 
     /// A buffer with these bytes, such as a crash image or a damaged file.
+    ///
+    /// ```
+    /// let image = rio::Buffer::from_bytes(b"what a crash left");
+    /// assert_eq!(image.bytes(), b"what a crash left");
+    /// ```
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut buffer = Buffer::new(bytes.len() as u64, bytes.len() as u64);
         buffer.bytes_mut().copy_from_slice(bytes);

@@ -6,6 +6,14 @@ use crate::Backing;
 use crate::device::PowerDomain;
 
 /// The persistence domain of a mapping, named after what keeps the bytes.
+///
+/// ```
+/// use rio::Domain;
+///
+/// assert!(Domain::Adr.needs_flush() && Domain::Adr.needs_fence());
+/// assert!(!Domain::Eadr.needs_flush() && Domain::Eadr.needs_fence());
+/// assert!(!Domain::PageCache.needs_flush() && !Domain::PageCache.needs_fence());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Domain {
     /// The kernel's page cache (and tmpfs): a store survives the process as soon as it is made. It does not
@@ -42,6 +50,15 @@ impl fmt::Display for Domain {
 }
 
 /// Which domain a region is opened for.
+///
+/// ```
+/// use rio::{Domain, DomainChoice, Region};
+///
+/// // What does ADR's flushing cost here, on memory that does not need it?
+/// let region = Region::options().size(1 << 20).domain(DomainChoice::Forced(Domain::Adr)).anonymous()?;
+/// assert_eq!(region.survives().to_string(), "nothing", "a choice adds nothing");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DomainChoice {
     /// The one that the file lies in, as the system tells it.
@@ -54,6 +71,14 @@ pub enum DomainChoice {
 }
 
 /// The failures that a region survives: what its bytes and its order are worth.
+///
+/// ```
+/// let region = rio::Region::options().size(1 << 20).anonymous()?;
+/// if !region.survives().power_loss {
+///     println!("this survives {} and no power cut", region.survives());
+/// }
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Survives {
     /// `kill -9`, a panic, an abort, the OOM killer.

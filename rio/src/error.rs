@@ -4,6 +4,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// An error of rio. Nothing is half done when one is returned, unless the call says otherwise.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("region");
+/// match rio::Region::open(&path) {
+///     Ok(region) => println!("{} bytes", region.len()),
+///     Err(rio::Error::Locked { .. }) => println!("in use"),
+///     Err(error @ rio::Error::LeftOpenAcrossReboot { .. }) => println!("{error}"),
+///     Err(error) => println!("{error}: {:?}", std::error::Error::source(&error)),
+/// }
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -23,6 +23,20 @@ pub const LINE_LEN: u64 = 64;
 /// [`read_base`](Medium::read_base), all stores go through [`write_base`](Medium::write_base). Where a medium
 /// has no protection both are the same address. Offsets count from the start of the medium.
 ///
+/// ```
+/// use rio::{Buffer, HEADER_LEN, Medium};
+///
+/// /// Durable on return, on any medium.
+/// fn persist(medium: &impl Medium, offset: u64, len: u64) {
+///     medium.flush(offset, len);
+///     medium.fence(); // Orders: these bytes, then whatever the caller stores next.
+/// }
+///
+/// let mut buffer = Buffer::new(1 << 20, 1 << 20);
+/// buffer.bytes_mut()[HEADER_LEN as usize] = 1;
+/// persist(&buffer, HEADER_LEN, 1);
+/// ```
+///
 /// # Order
 /// A store is durable after a [`flush`](Medium::flush) of its bytes and a [`fence`](Medium::fence) that comes
 /// later. What was not made durable so may be durable all the same (lines are written back at any time) unless

@@ -47,6 +47,11 @@ impl Default for RegionOptions {
 
 impl RegionOptions {
     /// The defaults: protected, no hints, 256 GiB of address space, no waiting.
+    ///
+    /// ```
+    /// let options = rio::RegionOptions::new(); // As `rio::Region::options()`.
+    /// assert!(options.anonymous().is_err(), "a size is needed to create a region");
+    /// ```
     pub fn new() -> Self {
         RegionOptions {
             size: None,
@@ -71,6 +76,14 @@ impl RegionOptions {
     }
 
     /// The domain to flush and fence for; the default is the one that the file lies in.
+    ///
+    /// ```
+    /// use rio::{Domain, DomainChoice, Region};
+    ///
+    /// let region = Region::options().size(1 << 20).domain(DomainChoice::Forced(Domain::Eadr)).anonymous()?;
+    /// assert_eq!(region.domain(), Domain::Eadr);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn domain(mut self, choice: DomainChoice) -> Self {
         self.domain = choice;
         self
@@ -78,6 +91,12 @@ impl RegionOptions {
 
     /// Whether readers get a view of their own through which nothing can be stored (the default), at the price of
     /// a second TLB entry for pages used through both. Without it guards remain.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(1 << 20).protection(false).anonymous()?;
+    /// assert!(!region.is_protected());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn protection(mut self, protection: bool) -> Self {
         self.protection = protection;
         self
@@ -119,6 +138,19 @@ impl RegionOptions {
     }
 
     /// How long to wait for another owner to let go; the default is not at all.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// use std::time::Duration;
+    ///
+    /// let owner = rio::Region::create(&path, 1 << 20)?;
+    /// let options = rio::Region::options().lock_wait(Duration::from_millis(10));
+    /// assert!(matches!(options.open(&path), Err(rio::Error::Locked { .. })));
+    /// owner.close()?;
+    /// options.open(&path)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock_wait(mut self, limit: Duration) -> Self {
         self.lock_wait = limit;
         self
@@ -128,6 +160,17 @@ impl RegionOptions {
     /// the pages, and closing writes nothing. Private openers share the file with each other, and exclude owners
     /// as owners exclude them. There is one view, so stores through it are not caught; the region cannot grow and
     /// survives nothing. A DAX device cannot be opened so. For opening only: creating refuses it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// # rio::Region::create(&path, 1 << 20)?.close()?;
+    /// let mut copy = rio::Region::options().private(true).open(&path)?;
+    /// copy.bytes_mut(8192..8193)?[0] = 1;
+    /// drop(copy);
+    /// assert_eq!(rio::Region::open(&path)?.bytes(8192..8193)?, [0]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn private(mut self, private: bool) -> Self {
         self.private = private;
         self
@@ -143,6 +186,16 @@ impl RegionOptions {
     /// A DAX device has its name already: it is zeroed, and the header written last. A crash before that leaves a
     /// device without a header.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// use rio::{Error, Region};
+    ///
+    /// Region::options().size(1 << 20).create(&path)?.close()?;
+    /// assert!(matches!(Region::options().size(1 << 20).create(&path), Err(Error::AlreadyExists { .. })));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::AlreadyExists`] if anything has the name, or the device bears a region; it is left untouched.
     /// [`Error::NoSpace`] if the blocks cannot be allocated. [`Error::BadOption`] without a size, or with one that
@@ -154,6 +207,17 @@ impl RegionOptions {
     /// As [`create`](Self::create); `init` gives the region its first content before the file has its name, so
     /// that a crash leaves either no file or one with that content, durable. It takes the region and gives the same
     /// one back, so that what is built on a region can be put on it meanwhile.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::options().size(1 << 20).create_with(&path, |mut region| {
+    ///     region.bytes_mut(8192..8195)?.copy_from_slice(b"abc");
+    ///     Ok::<_, rio::Error>(region)
+    /// })?;
+    /// assert_eq!(region.bytes(8192..8195)?, b"abc");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`create`](Self::create), and whatever `init` returns; no file is left then.
@@ -168,6 +232,17 @@ impl RegionOptions {
     /// Opens the region of this name. Nothing is ever created, formatted or repaired in place of what cannot be
     /// read. The region is marked as open, durably, before it is returned.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// use rio::{Error, Region};
+    ///
+    /// assert!(matches!(Region::options().open(&path), Err(Error::System { .. })), "there is none");
+    /// std::fs::write(&path, [7; 9000])?;
+    /// assert!(matches!(Region::options().open(&path), Err(Error::Damaged { .. })), "and this is none");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`] or [`Error::Version`] if the file holds no region, or is cut short;
     /// [`Error::Locked`] if another owner has it; [`Error::LeftOpenAcrossReboot`] as described there;
@@ -178,6 +253,14 @@ impl RegionOptions {
 
     /// Opens the region of this name, or creates it if nothing has the name. Of two that race, one creates and the
     /// other opens (and waits, if it may). [`Region::was_created`] tells which it was.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::options().size(1 << 20).open_or_create(&path)?;
+    /// assert!(region.was_created());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
@@ -200,6 +283,12 @@ impl RegionOptions {
     }
 
     /// A region of [`size`](Self::size) bytes in memory without a name, which ends with the process.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert!(!region.survives().process_crash);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`create`](Self::create).

@@ -110,6 +110,14 @@ struct Hints {
 impl Region {
     /// Creates a region of `len` bytes: [`RegionOptions::create`] with the defaults.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::create(&path, 1 << 20)?;
+    /// assert!(region.was_created());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub fn create(path: impl AsRef<Path>, len: u64) -> Result<Region, Error> {
@@ -118,6 +126,15 @@ impl Region {
 
     /// Opens a region: [`RegionOptions::open`] with the defaults.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// # rio::Region::create(&path, 1 << 20)?.close()?;
+    /// let region = rio::Region::open(&path)?;
+    /// assert!(!region.was_created());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub fn open(path: impl AsRef<Path>) -> Result<Region, Error> {
@@ -125,11 +142,25 @@ impl Region {
     }
 
     /// All that can be chosen when a region is created or opened.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::options().size(1 << 20).max_len(1 << 30).open_or_create(&path)?;
+    /// assert_eq!(region.max_len(), 1 << 30);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> RegionOptions {
         RegionOptions::new()
     }
 
     /// Length in bytes, with the header.
+    ///
+    /// ```
+    /// # let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert_eq!(region.len(), 1 << 20);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     #[allow(clippy::len_without_is_empty)] // No region is empty.
     pub fn len(&self) -> u64 {
@@ -137,16 +168,40 @@ impl Region {
     }
 
     /// The path by which it was created or opened; `<anonymous>` without a file.
+    ///
+    /// ```
+    /// # let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert_eq!(region.path().display().to_string(), "<anonymous>");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The identity given to it when it was created. A copy of the file has the same one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::create(&path, 1 << 20)?;
+    /// let id = region.id();
+    /// region.close()?;
+    /// assert_eq!(rio::Region::open(&path)?.id(), id);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn id(&self) -> Uuid {
         self.header.id
     }
 
     /// What has to happen for a store to be durable, as detected or forced at open.
+    ///
+    /// ```
+    /// use rio::{Domain, DomainChoice, Region};
+    ///
+    /// let region = Region::options().size(1 << 20).domain(DomainChoice::Forced(Domain::Adr)).anonymous()?;
+    /// assert_eq!(region.domain(), Domain::Adr);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn domain(&self) -> Domain {
         self.domain
@@ -154,52 +209,132 @@ impl Region {
 
     /// The failures that the bytes survive: the weaker of what they lie on and what is flushed for, so a forced
     /// domain never adds to it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::create(&path, 1 << 20)?;
+    /// assert!(region.survives().process_crash);
+    /// println!("{}", region.survives());
+    ///
+    /// let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert_eq!(region.survives().to_string(), "nothing");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn survives(&self) -> Survives {
         self.survives
     }
 
     /// What the region lies on.
+    ///
+    /// ```
+    /// # let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert_eq!(region.backing(), rio::Backing::Anonymous);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backing(&self) -> Backing {
         self.ground.backing
     }
 
     /// Whether the last owner had closed it, when this one opened it. If not, whoever is above has to recover.
     /// True of a region just created.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// use rio::Region;
+    ///
+    /// Region::create(&path, 1 << 20)?.close()?;
+    /// assert!(Region::open(&path)?.was_clean());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn was_clean(&self) -> bool {
         self.found.is_none_or(|state| state == State::Clean)
     }
 
     /// Whether it was created by the call that returned it, and not found.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let options = rio::Region::options().size(1 << 20);
+    /// assert!(options.open_or_create(&path)?.was_created());
+    /// assert!(!options.open_or_create(&path)?.was_created());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn was_created(&self) -> bool {
         self.found.is_none()
     }
 
     /// Address space set aside for each view, in bytes: what was asked for, or what the system granted.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(1 << 20).reserve(1 << 24).anonymous()?;
+    /// assert_eq!(region.reserved_len(), 1 << 24);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reserved_len(&self) -> u64 {
         self.mapping.reserved()
     }
 
     /// The length to which [`grow`](Region::grow) may go: the reservation, the limit of the options, the device.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(1 << 20).max_len(1 << 22).anonymous()?;
+    /// assert_eq!(region.max_len(), 1 << 22);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_len(&self) -> u64 {
         self.max_len
     }
 
     /// The instruction with which [`flush`](Medium::flush) writes lines back.
+    ///
+    /// ```
+    /// # let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert_eq!(region.write_back(), rio::WriteBack::None, "the page cache needs none");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write_back(&self) -> WriteBack {
         self.write_back
     }
 
     /// Whether readers have a view of their own, through which nothing can be stored.
+    ///
+    /// ```
+    /// # let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// assert!(region.is_protected(), "unless `protection(false)` says otherwise");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_protected(&self) -> bool {
         self.mapping.is_protected()
     }
 
     /// Whether stores stay with this process ([`RegionOptions::private`]).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// use rio::Region;
+    ///
+    /// Region::create(&path, 1 << 20)?.close()?;
+    /// assert!(Region::options().private(true).open(&path)?.is_private());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_private(&self) -> bool {
         self.private
     }
 
     /// A range of the bytes, read through the view for readers.
+    ///
+    /// ```
+    /// # let region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// use rio::HEADER_LEN;
+    ///
+    /// assert_eq!(region.bytes(HEADER_LEN..HEADER_LEN + 3)?, [0; 3]);
+    /// assert!(region.bytes(0..8).is_err(), "the header is rio's");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::BadOption`] for a range that is backwards, ends beyond the region, or touches the header or a
@@ -212,6 +347,16 @@ impl Region {
     /// A range of the bytes, to change them. What a crash leaves of the change is any part of it, until it was
     /// flushed and fenced or [`sync`](Region::sync)ed as the domain asks.
     ///
+    /// ```
+    /// # let mut region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// use rio::{HEADER_LEN, Medium};
+    ///
+    /// region.bytes_mut(HEADER_LEN..HEADER_LEN + 3)?.copy_from_slice(b"abc");
+    /// region.flush(HEADER_LEN, 3); // Durable behind the fence,
+    /// region.fence(); //              on any medium that can make it so.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`bytes`](Region::bytes).
     pub fn bytes_mut(&mut self, range: Range<u64>) -> Result<&mut [u8], Error> {
@@ -223,6 +368,13 @@ impl Region {
     /// length and header are durable on return. A shorter `len` changes nothing.
     ///
     /// A crash in the middle leaves the old length, with blocks behind it that the next growth takes away.
+    ///
+    /// ```
+    /// # let mut region = rio::Region::options().size(1 << 20).anonymous()?;
+    /// region.grow(1 << 21)?;
+    /// assert_eq!(region.len(), 1 << 21);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::ReservationExhausted`] beyond [`max_len`](Region::max_len): opening it again with a larger
@@ -272,6 +424,15 @@ impl Region {
     /// includes a power cut, which [`survives`](Region::survives) does not, since what is stored later may be
     /// written back in any order. Does nothing where a store is as durable as it gets, or if opened private.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// # let mut region = rio::Region::create(&path, 1 << 20)?;
+    /// region.bytes_mut(8192..8193)?[0] = 1;
+    /// region.sync()?; // On the disk, if the file lies on one.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::System`] if the kernel could not write. Since it does not try again by itself, every later sync
     /// fails as well, and the region stays marked as open.
@@ -291,6 +452,14 @@ impl Region {
 
     /// Makes everything durable, marks the region as closed, and gives up the lock. A crash in the middle leaves
     /// it marked as open.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let region = rio::Region::create(&path, 1 << 20)?;
+    /// region.close()?; // Tells of an error; dropping it does not.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`sync`](Region::sync). The region is dropped all the same.

@@ -9,6 +9,10 @@ use std::fmt;
 use crate::LINE_LEN;
 
 /// The instruction that writes a cache line back to the medium.
+///
+/// ```
+/// println!("this processor writes lines back by {}", rio::WriteBack::best());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriteBack {
     /// None: the domain does not need it, or the processor has none.

@@ -35,6 +35,14 @@ impl fmt::Display for Violation {
 }
 
 /// What a segment consists of, in bytes unless said otherwise.
+///
+/// ```
+/// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+/// let stats = segment.stats()?;
+/// assert_eq!(stats.capacity + stats.overhead, stats.len);
+/// assert!(stats.largest_free <= stats.free_pages);
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -22,6 +22,18 @@ pub struct Depth(u32);
 impl Depth {
     /// One level deeper.
     ///
+    /// ```
+    /// use vista::{Depth, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let mut depth = Depth::default();
+    /// for _ in 0..vista::MAX_DEPTH {
+    ///     depth = depth.deeper(&segment)?;
+    /// }
+    /// assert!(depth.deeper(&segment).is_err());
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::TooDeep`] beyond [`MAX_DEPTH`] levels.
     pub fn deeper(self, on: &impl Reader) -> Result<Depth> {

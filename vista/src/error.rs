@@ -4,6 +4,18 @@ use std::sync::Arc;
 
 /// An error of vista. Nothing is half done when one is returned; a transaction that meets one may go on, commit
 /// or abort, except after [`Error::Poisoned`].
+///
+/// ```
+/// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+/// use vista::{Error, PPtr};
+///
+/// match segment.transaction(|tx| tx.free(PPtr::<u64>::from_offset(1 << 40))) {
+///     Err(Error::NotABlock { offset, found, .. }) => println!("{offset}: {found}"),
+///     Err(error) => println!("{error}"),
+///     Ok(()) => unreachable!("there is no such block"),
+/// }
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -111,8 +111,7 @@ mod error; // what can go wrong
 pub use access::{Reader, Writer};
 pub use check::{Block, Stats, Violation};
 pub use collections::{
-    Key, PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PSlab, PString, PVec, PVecDeque, btree_map,
-    hash_map,
+    Key, PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PSlab, PString, PVec, PVecDeque,
 };
 pub use content::{Audit, Depth, MAX_DEPTH};
 pub use error::{Error, Result};
@@ -126,10 +125,6 @@ pub use transaction::{Pointers, Savepoint, Transaction};
 
 /// The crate below: regions and the seam, for options and for media of one's own.
 pub use rio;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme_of_the_workspace {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -57,6 +57,15 @@ impl SegmentOptions {
 
     /// Length to which the segment may grow on demand, in bytes. By default the address space that was
     /// [reserved](SegmentOptions::reserve).
+    ///
+    /// ```
+    /// use vista::{Error, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).max_len(1 << 20).anonymous::<u64>()?;
+    /// let full = segment.transaction(|tx| tx.alloc_slice_zeroed::<u64>(1 << 20));
+    /// assert!(matches!(full, Err(Error::NoSpace { .. })));
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn max_len(mut self, bytes: u64) -> Self {
         self.region = self.region.max_len(bytes);
         self
@@ -70,12 +79,27 @@ impl SegmentOptions {
 
     /// Length of the log's first extent in a new segment, in bytes: whole pages. By default a 64th of the segment,
     /// between a page and 1 MiB. A transaction may be larger: its log then goes on in the free space.
+    ///
+    /// ```
+    /// let segment = vista::SegmentOptions::new().size(1 << 20).log_len(16384).anonymous::<u64>()?;
+    /// assert_eq!(segment.stats()?.log_len, 16384);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn log_len(mut self, bytes: u64) -> Self {
         self.log_len = Some(bytes);
         self
     }
 
     /// The persistence domain: found at open, or forced.
+    ///
+    /// ```
+    /// use vista::SegmentOptions;
+    /// use vista::rio::{Domain, DomainChoice};
+    ///
+    /// let options = SegmentOptions::new().size(1 << 20).domain(DomainChoice::Forced(Domain::Adr));
+    /// assert_eq!(options.anonymous::<u64>()?.medium()?.domain(), Domain::Adr);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn domain(mut self, choice: DomainChoice) -> Self {
         self.region = self.region.domain(choice);
         self
@@ -108,6 +132,20 @@ impl SegmentOptions {
     }
 
     /// How long to wait for another owner to close the segment. Not at all by default.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// use std::time::Duration;
+    /// use vista::{Segment, SegmentOptions};
+    ///
+    /// let owner = Segment::<u64>::create(&path, 1 << 20)?;
+    /// let options = SegmentOptions::new().lock_wait(Duration::from_millis(10));
+    /// assert!(options.open::<u64>(&path).is_err(), "still in use");
+    /// owner.close()?;
+    /// options.open::<u64>(&path)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock_wait(mut self, limit: Duration) -> Self {
         self.region = self.region.lock_wait(limit);
         self
@@ -115,12 +153,33 @@ impl SegmentOptions {
 
     /// Opens a private copy: recovery and all changes stay in this process's memory, and the file remains as it is. For
     /// tools that look.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// use vista::{Segment, SegmentOptions};
+    ///
+    /// Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// let mut copy = SegmentOptions::new().private(true).open::<u64>(&path)?;
+    /// copy.transaction(|tx| tx.write(tx.root_ptr(), 7))?;
+    /// drop(copy);
+    /// assert_eq!(*Segment::<u64>::open(&path)?.root()?, 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn private(mut self, private: bool) -> Self {
         self.region = self.region.private(private);
         self
     }
 
     /// Creates a segment with a root of zeroes. The file appears under its name whole, or not at all.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let segment = vista::SegmentOptions::new().size(1 << 20).create::<u64>(&path)?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Medium`] with rio's reason, such as that the file exists, which is then left untouched;
@@ -161,6 +220,15 @@ impl SegmentOptions {
     /// Opens a segment, rolling back what had not committed. Nothing is ever created or formatted in place of what
     /// cannot be read.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// let segment = vista::SegmentOptions::new().open::<u64>(&path)?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Medium`] with rio's reason, such as another owner; [`Error::Damaged`]; [`Error::RootMismatch`].
     pub fn open<R: Persistent>(&self, path: impl AsRef<Path>) -> Result<Segment<R>> {
@@ -178,6 +246,18 @@ impl SegmentOptions {
     /// As [`open_or_create`](SegmentOptions::open_or_create), with the first content as in
     /// [`create_with`](SegmentOptions::create_with).
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let options = vista::SegmentOptions::new().size(1 << 20);
+    /// let segment = options.open_or_create_with(&path, |tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = 42_u64; // If it is created.
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*segment.root()?, 42);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`open`](SegmentOptions::open) and [`create_with`](SegmentOptions::create_with).
     pub fn open_or_create_with<R: Persistent, E: From<Error>>(
@@ -190,6 +270,12 @@ impl SegmentOptions {
     }
 
     /// A segment in memory without a name, which ends with the process.
+    ///
+    /// ```
+    /// let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`create`](SegmentOptions::create).

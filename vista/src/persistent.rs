@@ -25,13 +25,13 @@ pub const MAX_ALIGN_BYTES: usize = 4096;
 /// Derive it on a `#[repr(C)]` struct of persistent fields; the derive proves what [`Pod`] demands (no
 /// padding, no value with forbidden bytes) and writes the description.
 ///
-/// Persistent are the integers of fixed size, `f32` and `f64`, `()`, arrays, [`PPtr`](crate::PPtr) and
-/// [`PSlice`](crate::PSlice). Not persistent are:
+/// Persistent are the integers of fixed size, `f32` and `f64`, `()`, arrays, [`PPtr`](crate::PPtr),
+/// [`PSlice`](crate::PSlice), and the handles of [collections](crate::collections). Not persistent are:
 ///
 /// - `usize` and `isize`, whose size depends on the platform: use `u64`, `i64`;
 /// - `bool`, `char` and enums, for which some bytes are not a value: keep an integer and convert;
 /// - references, `Box`, `String`, `Vec`: an address means nothing to the next process. Use `PPtr`, `PSlice`,
-///   or an array.
+///   an array, or one of the [collections](crate::collections).
 ///
 /// The trait is safe to implement: memory safety rests on [`Pod`] alone, and a wrong description only makes
 /// the comparison at open weaker. `Send` and `Sync` are asked for because everything in a segment is shared
@@ -42,7 +42,7 @@ pub const MAX_ALIGN_BYTES: usize = 4096;
     note = "a segment holds plain data: fixed-size integers and floats, arrays, `PPtr`, `PSlice`, and \
             `#[repr(C)]` structs of these with `#[derive(Clone, Copy, Persistent)]`",
     note = "instead of `bool`, `char` or an enum keep an integer and convert; instead of `usize` keep `u64`; \
-            instead of a reference, `Box`, `Vec` or `String` keep a `PPtr`, a `PSlice` or an array"
+            instead of a reference, `Box`, `Vec` or `String` keep a `PPtr`, `PCell`, `PVec` or `PString`"
 )]
 pub trait Persistent: Pod + Send + Sync {
     /// Returns the name by which a description refers to this type, and tells `describer` of the structs that
@@ -125,6 +125,11 @@ pub fn layout_of<T: Persistent>() -> Layout {
 /// It is part of the file format and never changes: offset basis `0xcbf29ce484222325`, prime `0x100000001b3`,
 /// over the UTF-8 bytes (Fowler, Noll, Vo and Eastlake, "The FNV Non-Cryptographic Hash Algorithm",
 /// draft-eastlake-fnv). It notices mistakes, not malice; nothing in memory safety rests on it.
+///
+/// ```
+/// let layout = vista::layout_of::<u64>();
+/// assert_eq!(vista::fingerprint_of(&layout.text), layout.fingerprint);
+/// ```
 pub const fn fingerprint_of(text: &str) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;

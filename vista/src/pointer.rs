@@ -72,6 +72,13 @@ impl<T> PPtr<T> {
     ///
     /// Safe because any bytes are a value of any persistent type; the check of bounds and alignment is made
     /// for `U` when the pointer is followed.
+    ///
+    /// ```
+    /// use vista::PPtr;
+    ///
+    /// let any = PPtr::<u8>::from_offset(0x2000);
+    /// assert_eq!(any.cast::<[u64; 2]>().at(1), Some(PPtr::from_offset(0x2008)));
+    /// ```
     pub const fn cast<U>(self) -> PPtr<U> {
         PPtr::from_offset(self.offset)
     }
@@ -125,6 +132,13 @@ impl<T, const N: usize> PPtr<[T; N]> {
 ///
 /// What [`PPtr`] promises holds here too. An element is found by [`at`](PSlice::at), and checked when that
 /// pointer is followed.
+///
+/// ```
+/// use vista::{PPtr, PSlice};
+///
+/// let balances = PSlice::<i64>::from_raw_parts(0x2000, 3);
+/// assert_eq!((balances.len(), balances.as_ptr()), (3, PPtr::from_offset(0x2000)));
+/// ```
 #[repr(C)]
 pub struct PSlice<T> {
     offset: u64,
@@ -209,6 +223,13 @@ impl<T> PSlice<T> {
     }
 
     /// The pointers to all elements, in order.
+    ///
+    /// ```
+    /// use vista::PSlice;
+    ///
+    /// let offsets: Vec<u64> = PSlice::<u32>::from_raw_parts(0x2000, 3).iter().map(|ptr| ptr.offset()).collect();
+    /// assert_eq!(offsets, [0x2000, 0x2004, 0x2008]);
+    /// ```
     pub fn iter(self) -> impl DoubleEndedIterator<Item = PPtr<T>> + ExactSizeIterator + FusedIterator {
         (0..self.len()).map(move |index| PPtr::from_offset(self.offset_at(index)))
     }

@@ -15,6 +15,16 @@ use crate::seal::{seal, split_state, unseal};
 use crate::undo::{RECORDS_START, Undone};
 
 /// What opening a segment had to do.
+///
+/// ```
+/// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+/// let vista::Recovery { transaction, byte_count, duration, .. } = *segment.recovery();
+/// match transaction {
+///     0 => println!("nothing was in flight"),
+///     number => println!("transaction {number} was cut off: {byte_count} bytes restored in {duration:?}"),
+/// }
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Number of the transaction that was rolled back; 0 if none was in flight.

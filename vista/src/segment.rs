@@ -59,6 +59,15 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     ///
     /// The segment header is written last: after a crash in the middle the medium does not open as a segment.
     ///
+    /// ```
+    /// use vista::Segment;
+    /// use vista::rio::Buffer;
+    ///
+    /// let segment = Segment::<u64, Buffer>::create_on(Buffer::new(1 << 20, 1 << 20), 4096)?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BadOption`] if the medium is too short or too long for a segment, or `log_len` for its log;
     /// [`Error::Damaged`] if there is something where the segment header belongs; it is left as it is.
@@ -69,6 +78,16 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// Opens a medium that holds a segment: rolls back what had not committed, and checks that the root is an `R`.
+    ///
+    /// ```
+    /// use vista::Segment;
+    /// use vista::rio::Buffer;
+    ///
+    /// let segment = Segment::<u64, Buffer>::create_on(Buffer::new(1 << 20, 1 << 20), 4096)?;
+    /// let segment = Segment::<u64, Buffer>::open_on(segment.into_medium()?)?;
+    /// assert_eq!(segment.recovery().transaction, 0, "nothing was in flight");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Damaged`] names the first thing that is not what vista wrote; [`Error::RootMismatch`] shows both
@@ -85,11 +104,23 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// What opening had to roll back.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(segment.recovery().record_count, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
     /// The path, or what else the medium is called.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(segment.name(), "<anonymous>");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -100,6 +131,12 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
 
     /// The medium below, for what it knows of itself: its domain, its length.
     ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// println!("{}, survives {}", segment.medium()?.domain(), segment.medium()?.survives());
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
     pub fn medium(&self) -> Result<&M> {
@@ -107,6 +144,12 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// The root.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 2]>()?;
+    /// assert_eq!(*segment.root()?, [0, 0], "a new root is all zero");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
@@ -116,6 +159,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// Pointer to the root.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 2]>()?;
+    /// let second = segment.root_ptr().at(1).unwrap();
+    /// assert_eq!(*segment.get(second)?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     #[inline]
     pub fn root_ptr(&self) -> PPtr<R> {
         PPtr::from_offset(self.root.offset())
@@ -147,6 +197,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// Reads a slice. An empty one can always be read.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 4]>()?;
+    /// let middle = segment.root_ptr().as_slice().slice(1..3).unwrap();
+    /// assert_eq!(segment.slice(middle)?, [0, 0]);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Segment::get).
@@ -218,6 +275,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     /// Sizes and counts. Walks over the descriptors of all pages in use: time grows with the data, at 64 bytes read
     /// per page of 4 KiB.
     ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let stats = segment.stats()?;
+    /// assert_eq!((stats.block_count, stats.len), (1, 1 << 20), "one block: the root");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
     pub fn stats(&self) -> Result<Stats> {
@@ -260,6 +324,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     /// Adds room for at least `bytes` more, in one piece, so that no later transaction has to. Nothing moves. A crash in
     /// the middle leaves the segment as it was, or longer.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.grow(1 << 20)?;
+    /// assert!(segment.stats()?.len >= 2 << 20);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`] beyond the configured limit, [`Error::Medium`] if the system has no room.
     pub fn grow(&mut self, bytes: u64) -> Result<()> {
@@ -269,6 +340,16 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     }
 
     /// The medium, without closing it. A transaction that was forgotten is rolled back.
+    ///
+    /// ```
+    /// use vista::rio::{Buffer, Medium};
+    /// use vista::Segment;
+    ///
+    /// let segment = Segment::<u64, Buffer>::create_on(Buffer::new(1 << 20, 1 << 20), 4096)?;
+    /// let buffer = segment.into_medium()?;
+    /// assert_eq!(buffer.len(), 1 << 20);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
@@ -283,6 +364,14 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
 
     /// Makes everything durable and marks the medium as cleanly closed.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let segment = vista::Segment::<u64>::create(&path, 1 << 20)?;
+    /// segment.close()?; // On a disk it opens in the next boot as well.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The medium's error; it then stays marked as open, which is always safe. [`Error::Poisoned`] after a rollback
     /// that failed.
@@ -293,11 +382,28 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
 
 impl<R: Persistent> Segment<R> {
     /// The ways to create and open; see [`SegmentOptions`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let segment = vista::Segment::<u64>::options().size(1 << 20).log_len(8192).create::<u64>(&path)?;
+    /// assert_eq!(segment.stats()?.log_len, 8192);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> SegmentOptions {
         SegmentOptions::new()
     }
 
     /// Creates a segment of `size` bytes with a root of zeroes. The file appears under its name whole, or not at all.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let segment = vista::Segment::<u64>::create(&path, 1 << 20)?;
+    /// assert!(vista::Segment::<u64>::create(&path, 1 << 20).is_err(), "there is one");
+    /// # segment.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`SegmentOptions::create`].
@@ -307,6 +413,18 @@ impl<R: Persistent> Segment<R> {
 
     /// Opens a segment, rolling back what had not committed.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// use vista::{Error, Segment};
+    ///
+    /// let segment = Segment::<u64>::open(&path)?;
+    /// # segment.close()?;
+    /// assert!(matches!(Segment::<u32>::open(&path), Err(Error::RootMismatch { .. })));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`SegmentOptions::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -314,6 +432,14 @@ impl<R: Persistent> Segment<R> {
     }
 
     /// Opens the segment of this name, or creates it with `size` bytes if nothing has the name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let segment = vista::Segment::<u64>::open_or_create(&path, 1 << 20)?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`SegmentOptions::open_or_create`].
@@ -323,6 +449,14 @@ impl<R: Persistent> Segment<R> {
 
     /// Writes everything to the medium below, so that it survives the kernel too if nothing changes until then. No
     /// substitute for a persistence domain: a crash of the kernel later may still write pages back in any order.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let segment = vista::Segment::<u64>::create(&path, 1 << 20)?;
+    /// segment.sync()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The system's error.

@@ -30,6 +30,15 @@ use crate::{Error, PPtr, PSlice, Persistent};
 /// In an ordered domain (ADR, eADR) a range may be stored to only after a fence behind its record. Calls that lend
 /// `&mut` fence; [`get_disjoint_mut`](Transaction::get_disjoint_mut) does so once for several ranges, and
 /// [`write`](Transaction::write) not at all: its stores wait for the next fence, at the latest the commit's.
+///
+/// ```
+/// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[i64; 2]>()?;
+/// let mut tx = segment.begin()?;
+/// *tx.root_mut()? = [-10, 10]; // The old bytes are in the log.
+/// tx.commit()?;
+/// assert_eq!(*segment.root()?, [-10, 10]);
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct Transaction<'s, R: Persistent, M: Medium = Region> {
     // Not `Sync`, for the batch's sake: a reader may have to make stores that wait.
     inner: &'s mut Inner<M>,
@@ -74,6 +83,15 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// Makes the changes durable. On return they survive whatever the persistence domain survives; a crash before
     /// leaves either all of them or none.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let mut tx = segment.begin()?;
+    /// *tx.root_mut()? = 1;
+    /// tx.commit()?; // Before this store the root is 0 after a crash, behind it 1.
+    /// assert_eq!(*segment.root()?, 1);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`] if the log was overwritten by a stray store (ordered domains only, which read it here);
     /// the transaction is then rolled back if it can be.
@@ -95,6 +113,15 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// Rolls everything back. Dropping the transaction does the same, but cannot tell of an error. A crash in the
     /// middle is harmless: opening the segment rolls back again.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let mut tx = segment.begin()?;
+    /// *tx.root_mut()? = 1;
+    /// tx.abort()?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`] if the log was overwritten by a stray store. The segment is then
     /// [poisoned](Error::Poisoned), and the log is left as it is.
@@ -110,17 +137,47 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Number of this transaction: one more than the last one that changed something, also across restarts.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let first = segment.transaction(|tx| {
+    ///     *tx.root_mut()? = 1;
+    ///     Ok::<_, vista::Error>(tx.number())
+    /// })?;
+    /// assert_eq!(segment.begin()?.number(), first + 1);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn number(&self) -> u64 {
         self.inner.core.log.sequence
     }
 
     /// The root, as this transaction sees it.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     *tx.root_mut()? = 1;
+    ///     assert_eq!(*tx.root(), 1);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     #[inline]
     pub fn root(&self) -> &R {
         self.read_one(self.root_place())
     }
 
     /// Pointer to the root.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 2]>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     tx.write(tx.root_ptr().at(1).unwrap(), 7)?;
+    ///     assert_eq!(*tx.root(), [0, 7]);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     #[inline]
     pub fn root_ptr(&self) -> PPtr<R> {
         PPtr::from_offset(self.root_place().offset())
@@ -158,6 +215,17 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
 
     /// Reads a value, as this transaction sees it.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let ptr = tx.alloc(7_u32)?;
+    ///     assert_eq!(*tx.get(ptr)?, 7);
+    ///     # tx.free(ptr)?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NullPointer`]; [`Error::BadPointer`] if it leads out of the user data or is not aligned.
     #[inline(always)]
@@ -166,6 +234,17 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Reads a slice, as this transaction sees it.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let name = tx.alloc_slice(b"Ada")?;
+    ///     assert_eq!(tx.slice(name)?, b"Ada");
+    ///     # tx.free_slice(name)?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Transaction::get). An empty slice can always be read.
@@ -178,6 +257,16 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
 
     /// Logs a value and lends it for writing.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 1000]>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let place = tx.root_ptr().at(999).unwrap();
+    ///     *tx.get_mut(place)? += 1; // Logs 8 bytes.
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Transaction::get), and [`Error::NoSpace`] if the log has no room.
     #[inline(always)]
@@ -187,6 +276,16 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Logs a slice and lends it for writing.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 1000]>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let some = tx.root_ptr().as_slice().slice(10..13).unwrap();
+    ///     tx.slice_mut(some)?.copy_from_slice(&[1, 2, 3]); // Logs 24 bytes.
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](Transaction::get_mut).
@@ -245,6 +344,17 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     /// Logs several ranges, given as offset and length in bytes, with one fence for all of them. Calls that lend
     /// them later find them logged.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u64; 2]>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let offset = tx.root_ptr().offset();
+    ///     tx.set_ranges([(offset, 8), (offset + 8, 8)])?; // One fence for both, where one is needed.
+    ///     *tx.root_mut()? = [1, 2];
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](Transaction::get_mut); ranges before the one that failed stay logged, which is harmless.
     pub fn set_ranges(&mut self, ranges: impl IntoIterator<Item = (u64, u64)>) -> Result<()> {
@@ -283,6 +393,16 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Logs a value, stores a new one and returns the old.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     assert_eq!(tx.replace(tx.root_ptr(), 7)?, 0);
+    ///     assert_eq!(*tx.root(), 7);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](Transaction::get_mut).
@@ -343,6 +463,17 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
 
     /// Allocates a slice of `len` values whose bytes are zero.
     ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<vista::PSlice<u64>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let table = tx.alloc_slice_zeroed(100)?;
+    ///     assert_eq!(tx.slice(table)?, [0; 100]);
+    ///     tx.write(tx.root_ptr(), table)?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`alloc`](Transaction::alloc).
     pub fn alloc_slice_zeroed<T: Persistent>(&mut self, len: usize) -> Result<PSlice<T>> {
@@ -393,6 +524,16 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Frees a whole slice that this heap allocated. Freeing an empty slice does nothing.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let name = tx.alloc_slice(b"Ada")?;
+    ///     tx.free_slice(name)?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`free`](Transaction::free).
@@ -464,6 +605,19 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     }
 
     /// Undoes everything since the savepoint, which can be used again. Savepoints made after it are gone.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let before = tx.savepoint()?;
+    ///     let block = tx.alloc(7_u64)?;
+    ///     *tx.root_mut()? = block.offset();
+    ///     tx.rollback_to(&before)?; // The block is free again.
+    ///     assert_eq!(*tx.root(), 0);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::StaleSavepoint`] if it is not of this transaction or gone; nothing has changed then.

@@ -27,6 +27,7 @@ const LABELS: i32 = 340;
 pub(super) enum Unit {
     Bytes,
     Count,
+    Entries,
     Nanos,
     Rate,
 }
@@ -40,6 +41,7 @@ impl Unit {
                 scaled(value / 1024_f64.powf(power), ["B", "KiB", "MiB", "GiB", "TiB"][power as usize])
             }
             Unit::Count => format!("{value:.0}"),
+            Unit::Entries => decimal(value, ["", "K", "M", "G"]),
             Unit::Nanos => decimal(value, ["ns", "µs", "ms", "s"]),
             Unit::Rate => decimal(value, ["/s", "k/s", "M/s", "G/s"]),
         }
@@ -208,7 +210,7 @@ pub(super) fn lines(title: &str, x: Axis<'_>, y: Axis<'_>, lines: &[Line], foot:
     let (top, bottom, left, right) = (60, 470, 100, 640);
     let height = (bottom + 90).max(top + ROW * lines.len() as i32 + 60);
     let points = || lines.iter().flat_map(|line| &line.points);
-    let base = if matches!(x.unit, Unit::Nanos | Unit::Rate) { 10.0 } else { 2.0 };
+    let base = if matches!(x.unit, Unit::Nanos | Unit::Rate | Unit::Entries) { 10.0 } else { 2.0 };
     let across = Scale::of(points().map(|point| point.0), base, [left, right]);
     let up = Scale::of(points().map(|point| point.1), 10.0, [bottom, top]);
     let ticks = across.ticks(points().map(|point| point.0));

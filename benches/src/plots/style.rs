@@ -6,9 +6,10 @@
 use plotters::style::RGBColor;
 
 /// Families by how their names begin, in order. Members follow one another as they do in the race.
-const FAMILIES: [(&str, RGBColor); 12] = [
+const FAMILIES: [(&str, RGBColor); 13] = [
     ("bare stores", RGBColor(0, 0, 0)),
     ("malloc", RGBColor(0, 0, 0)),
+    ("std", RGBColor(60, 60, 60)),
     ("bare undo log", RGBColor(130, 130, 130)),
     ("vista", RGBColor(0, 90, 160)),
     ("lrvm", RGBColor(213, 94, 0)),

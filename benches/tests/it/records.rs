@@ -11,11 +11,14 @@ use benches::files::{Files, Setting};
 use benches::memory::{BareKind, VistaKind};
 use benches::order_entry::{self, OrderEntry};
 use benches::records::{Both, On, OnMedium, Size, Store, Workload};
+use benches::workload::{Durable, Places};
+use benches::ycsb::{self, Ycsb};
 use benches::{debit_credit, one_range};
 use rio::Domain;
 use workloads::order_entry::Scale;
+use workloads::ycsb::Mix;
 
-use crate::files;
+use crate::{dir, files};
 
 /// Runs a workload on every store there is, and compares with the model.
 struct Check<'a, W: Workload> {
@@ -102,6 +105,31 @@ fn order_entry_is_the_models_on_every_store() {
         let expected = order_entry::model(scale, &inputs);
         let workload = OrderEntry::new(scale);
         Check { files: &files, workload, inputs, expected, names: Vec::new() }.all();
+    }
+}
+
+#[test]
+fn ycsb_is_the_models_on_every_store() {
+    for mix in Mix::ALL {
+        let (files, count) = (files(), 200);
+        let inputs = ycsb::requests(mix, count, 7, 500);
+        let expected = ycsb::model(count, &inputs);
+        let check = Check { files: &files, workload: Ycsb::new(count), inputs, expected, names: Vec::new() };
+        check.all();
+    }
+}
+
+#[test]
+fn ycsb_has_its_bounds_and_all_of_them_agree() {
+    let (places, count) = (Places::new(&dir(), &dir()).unwrap(), 200);
+    let inputs = ycsb::requests(Mix::F, count, 7, 500);
+    let entries = contest::ycsb(&places, Durable::PageCache, &inputs, count);
+    let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+    assert_eq!(names[..3], ["bare stores", "std HashMap", "std BTreeMap"], "{names:?}");
+    for entry in entries {
+        let mut runner = entry.make();
+        runner.run(0..500);
+        assert_eq!(runner.digest(), ycsb::model(count, &inputs), "{}", entry.name);
     }
 }
 

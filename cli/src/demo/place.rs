@@ -80,7 +80,8 @@ impl Place {
         self.scratch_in(disk.unwrap_or(&candidates[0]))
     }
 
-    fn scratch_in(&self, parent: &Path) -> Result<PathBuf, Failure> {
+    /// A directory in another one that is removed however this ends.
+    pub(crate) fn scratch_in(&self, parent: &Path) -> Result<PathBuf, Failure> {
         let directory = directory_in(parent)?;
         let path = directory.path().to_owned();
         lock(&self.scratch).push(directory);
@@ -122,7 +123,7 @@ impl Drop for Place {
 }
 
 fn directory_in(parent: &Path) -> Result<TempDir, Failure> {
-    let directory = tempfile::Builder::new().prefix("vista-demo-").tempdir_in(parent);
+    let directory = tempfile::Builder::new().prefix("vista-").tempdir_in(parent);
     directory.map_err(|error| Failure::system(parent, "create a directory", &error))
 }
 

@@ -196,12 +196,7 @@ pub(crate) struct Heard {
 
 impl Worker {
     /// Starts this program again, as the child.
-    pub(crate) fn start(
-        structure: Structure,
-        path: &Path,
-        seed: u64,
-        pace: Pace,
-    ) -> Result<Worker, Failure> {
+    pub(crate) fn start(structure: Structure, path: &Path, seed: u64, pace: Pace) -> Result<Worker, Failure> {
         let fail = |error: io::Error| Failure::system(Path::new("vista"), "start the child", &error);
         let mut command = Command::new(std::env::current_exe().map_err(fail)?);
         command.arg("demo-worker").arg(format!("--structure={}", structure.option()));

@@ -73,6 +73,7 @@ fn head(value: &Value, paint: Paint) -> String {
         Value::Float32(number) => format!("{number:?}"),
         Value::Float64(number) => format!("{number:?}"),
         Value::Nothing => "()".to_owned(),
+        Value::None => "none".to_owned(),
         Value::Bytes { len, bytes } => {
             let mut text = format!("b\"{}\"", bytes.escape_ascii());
             if (bytes.len() as u64) < *len {
@@ -205,7 +206,7 @@ impl Serialize for Json<'_> {
             Value::Float64(number) if number.is_finite() => serializer.serialize_f64(*number),
             Value::Float32(number) => serializer.serialize_str(&number.to_string()),
             Value::Float64(number) => serializer.serialize_str(&number.to_string()),
-            Value::Nothing => serializer.serialize_unit(),
+            Value::Nothing | Value::None => serializer.serialize_unit(),
             Value::Text { len, text } if text.len() as u64 == *len => serializer.serialize_str(text),
             Value::Text { len, text } => {
                 let mut map = serializer.serialize_map(None)?;

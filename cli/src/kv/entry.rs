@@ -179,14 +179,16 @@ mod tests {
     #[test]
     fn any_bytes_come_back_out_of_both_formats() {
         let all: Vec<u8> = (0..=255).collect();
-        let samples: [&[u8]; 8] = [b"", b"a", b"a\tb\nc\\d\re", "Grüße\u{0}".as_bytes(), b"\xff\xfe", &all, b"\\t", b"\""];
+        let samples: [&[u8]; 8] =
+            [b"", b"a", b"a\tb\nc\\d\re", "Grüße\u{0}".as_bytes(), b"\xff\xfe", &all, b"\\t", b"\""];
         for format in [Format::Jsonl, Format::Tsv] {
             for key in samples {
                 for value in samples {
                     let mut line = Vec::new();
                     format.write(Entry { key, value }, &mut line);
                     assert!(!line.contains(&b'\n'), "{format:?} {key:?}");
-                    let read = format.read(&line).unwrap_or_else(|wrong| panic!("{format:?} {key:?}: {wrong}"));
+                    let read =
+                        format.read(&line).unwrap_or_else(|wrong| panic!("{format:?} {key:?}: {wrong}"));
                     assert_eq!((read.key.as_slice(), read.value.as_slice()), (key, value), "{format:?}");
                 }
             }

@@ -209,14 +209,17 @@ impl Export {
         let fail = |error: io::Error| {
             let failure = Failure::system(path, "write", &error);
             match error.kind() {
-                io::ErrorKind::AlreadyExists => failure.with_advice("choose another name, or remove it yourself"),
+                io::ErrorKind::AlreadyExists => {
+                    failure.with_advice("choose another name, or remove it yourself")
+                }
                 io::ErrorKind::StorageFull => failure.with_advice("make room on the file system"),
                 _ => failure,
             }
         };
         let segment = store.read()?;
         let count = segment.root()?.len(&segment)? as u64;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // As any other new file, for whom the umask says.
         let permissions = Permissions::from_mode(0o666);
         let file = tempfile::Builder::new().permissions(permissions).tempfile_in(directory).map_err(fail)?;

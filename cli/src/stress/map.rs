@@ -212,7 +212,7 @@ mod tests {
     /// Maps after some transactions; the last of them as `last` makes it.
     fn maps(last: impl FnOnce(&mut Transaction<'_, Maps>, &Changes)) -> Segment<Maps> {
         let mut segment = SegmentOptions::new().size(SEGMENT_LEN).anonymous::<Maps>().unwrap();
-        segment.transaction(|tx| Maps::create_in(tx)).unwrap();
+        segment.transaction(Maps::create_in).unwrap();
         let (changes, _) = Changes::find(&segment, SEED).unwrap();
         for index in 0..499 {
             segment.transaction(|tx| changes.transact(tx, index)).unwrap();
@@ -241,12 +241,12 @@ mod tests {
 
         let segment = maps(|tx, changes| {
             let (number, _) = changes.maps.hash.iter(tx).unwrap().next().map(|(n, v)| (*n, *v)).unwrap();
-            drop(changes.maps.hash.remove(tx, number).unwrap());
+            assert!(changes.maps.hash.remove(tx, number).unwrap().is_some());
         });
         let found = Model::new(SEED).compare(&segment).unwrap_err();
         assert!(found.contains("hash map: found"), "{found}");
 
-        let segment = maps(|tx, _| drop(PBytes::from_slice(tx, b"lost").unwrap()));
+        let segment = maps(|tx, _| assert!(!PBytes::from_slice(tx, b"lost").unwrap().is_null()));
         let found = Model::new(SEED).compare(&segment).unwrap_err();
         assert!(found.contains("INV-C2"), "{found}");
     }

@@ -27,7 +27,7 @@ fn what_is_no_segment_is_refused_in_one_line() {
     for (name, content, mention) in files {
         let path = dir.path(name);
         fs::write(&path, content).unwrap();
-        for command in ["info", "check"] {
+        for command in ["info", "check", "dump", "recover"] {
             for json in [&[][..], &["--json"]] {
                 let args = [&[command, text(&path)][..], json].concat();
                 vista(&args).is_refusal(&[name, mention, "the file was left as it is"]);
@@ -42,7 +42,7 @@ fn what_is_no_file_or_not_there_is_refused_in_one_line() {
     let dir = Dir::new();
     let missing = dir.path("missing");
     let directory = dir.path(".");
-    for command in ["info", "check"] {
+    for command in ["info", "check", "dump", "recover"] {
         vista(&[command, text(&missing)]).is_refusal(&["missing: open failed", "is the path right?"]);
         vista(&[command, text(&directory)]).is_refusal(&[text(&directory)]);
         vista(&[command, "/dev/null"]).is_refusal(&["/dev/null"]);
@@ -56,7 +56,7 @@ fn a_segment_that_is_open_elsewhere_is_refused() {
     let path = dir.path("list");
     make_segment(&path);
     let owner = Segment::<Root>::open(&path).unwrap();
-    for command in ["info", "check"] {
+    for command in ["info", "check", "dump", "recover"] {
         vista(&[command, text(&path)]).is_refusal(&["in use by another owner", "end the process"]);
     }
     owner.close().unwrap();
@@ -64,12 +64,21 @@ fn a_segment_that_is_open_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_wrong_command_is_refused_with_the_usage() {
-    for args in [&[][..], &["info"], &["nothing"], &["demo", "--crashes", "0"], &["demo", "--scale", "0"]] {
-        let said = vista(args);
-        assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{args:?}");
-        assert!(said.stderr.contains("--help") || said.stderr.contains("Usage"), "{}", said.stderr);
+fn a_wrong_command_is_refused_in_one_line_and_none_with_the_usage() {
+    for args in [
+        &["info"][..],
+        &["dump"],
+        &["kv", "x"],
+        &["stress", "--structure", "tree"],
+        &["nothing"],
+        &["demo", "--crashes", "0"],
+        &["demo", "--scale", "0"],
+    ] {
+        vista(args).is_refusal(&["--help"]);
     }
+    let said = vista(&[]);
+    assert_eq!((said.code, said.stdout.as_str()), (2, ""));
+    assert!(said.stderr.contains("Usage"), "{}", said.stderr);
 }
 
 #[test]
@@ -90,8 +99,16 @@ fn a_reader_who_has_gone_is_no_error() {
     let (path, bank) = (dir.path("list"), dir.path("bank"));
     make_segment(&path);
     let demo = ["demo", "--crashes", "2", "--scale", "1", "--seconds", "0.1", "--path", text(&bank)];
-    for args in [&["info", text(&path)][..], &["check", text(&path)], &["info", "--json", text(&path)], &demo]
-    {
+    let look = |command| [command, text(&path)];
+    for args in [
+        &look("info")[..],
+        &look("check"),
+        &look("dump"),
+        &look("recover"),
+        &["info", "--json", text(&path)],
+        &["completions", "bash"],
+        &demo,
+    ] {
         let mut child = command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();

@@ -1,7 +1,7 @@
 //! Running the binary, and making segments to look at.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use vista::{PPtr, Persistent, Segment};
@@ -21,14 +21,18 @@ pub(crate) fn command() -> Command {
 
 /// Runs `vista` to its end. It may not panic, whatever happens.
 pub(crate) fn vista(args: &[&str]) -> Said {
-    let output = command().args(args).output().unwrap();
+    said_of(command().args(args).output().unwrap())
+}
+
+/// What a run has said.
+pub(crate) fn said_of(output: Output) -> Said {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let said = Said {
         code: output.status.code().unwrap(),
         stdout: text(output.stdout),
         stderr: text(output.stderr),
     };
-    assert!(!said.stderr.contains("panicked"), "{args:?}: {}", said.stderr);
+    assert!(!said.stderr.contains("panicked"), "{}", said.stderr);
     said
 }
 

@@ -8,6 +8,7 @@
 
 pub mod rvm; // the same over lrvm
 pub mod scenarios; // what is done
+pub mod collections; // what is done to collections
 pub mod redo; // lrvm on a simulated disk
 
 use crash_sim::{BoxError, Campaign, Model, Sim};

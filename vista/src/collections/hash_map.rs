@@ -58,8 +58,8 @@ handle! {
     ///
     /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is allocated, and
     /// each insert prepares two groups of it. When it is ready, it takes all new entries, and each insert and each removal
-    /// moves one group of eight slots to it; searches look into both until the first one is empty and freed. What such a
-    /// step logs in addition is at most 24 bytes for each entry that it moves. The memory of both tables is needed
+    /// moves one group of eight slots to it; searches look into both until the first one is empty and freed. Such a
+    /// step logs the control bytes of each entry that it moves, and eight entries are the most. The memory of both tables is needed
     /// meanwhile: [`with_capacity`](PHashMap::with_capacity) and [`reserve`](PHashMap::reserve) avoid it where the number of
     /// entries is known. Freed slots are used again; a table that is full of them is followed by one of the same size.
     ///
@@ -346,6 +346,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         if vacancy.is_empty() {
             // Nothing was ever stored there that counts: neither at the begin of the transaction nor at a savepoint.
             header.room = self.less_room(tx, &header)?;
+        }
+        if vacancy.is_empty() || planted!(DeletedSlotAsSpare) {
             tx.store_spare(spot.key(), key)?;
             tx.store_spare(spot.value(), value)?;
         } else {

@@ -120,6 +120,7 @@ pub struct BTreeNode {
     pub order: [u8; BTREE_SLOTS_MAX],
 }
 const _: () = assert!(size_of::<BTreeNode>() == 40);
+
 /// Of a [`PHashMap`](crate::PHashMap) or [`PHashSet`](crate::PHashSet).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]

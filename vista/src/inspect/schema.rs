@@ -167,11 +167,14 @@ pub enum Collection {
     PSlab,
     PCell,
     POption,
+    PHashMap,
+    PHashSet,
+    PBTreeMap,
 }
 
 impl Collection {
     /// Each with its name and the number of its parameters.
-    const ALL: [(&'static str, usize, Collection); 7] = [
+    const ALL: [(&'static str, usize, Collection); 10] = [
         ("PVec", 1, Collection::PVec),
         ("PBytes", 0, Collection::PBytes),
         ("PString", 0, Collection::PString),
@@ -179,6 +182,9 @@ impl Collection {
         ("PSlab", 1, Collection::PSlab),
         ("PCell", 1, Collection::PCell),
         ("POption", 1, Collection::POption),
+        ("PHashMap", 2, Collection::PHashMap),
+        ("PHashSet", 1, Collection::PHashSet),
+        ("PBTreeMap", 2, Collection::PBTreeMap),
     ];
 
     /// Its name.

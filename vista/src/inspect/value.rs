@@ -45,6 +45,8 @@ pub enum Value {
     Float64(f64),
     /// No bytes.
     Nothing,
+    /// A `POption` without a value.
+    None,
     /// Bytes: an array, a slice or a vector of `u8`, or a `PBytes`.
     Bytes {
         /// How many there are.

@@ -238,11 +238,11 @@ fn apply<G: Kind>(
             assert_eq!(G::value_back(tx, &value), *model.entry(k).or_insert(v));
         }
         Op::EntryRemove(k) => match map.entry(tx, G::key(k))? {
-            vista::hash_map::Entry::Occupied(entry) => {
+            vista::collections::hash_map::Entry::Occupied(entry) => {
                 let old = entry.remove()?;
                 assert_eq!(taken::<G>(tx, Some(old))?, model.remove(&k));
             }
-            vista::hash_map::Entry::Vacant(entry) => {
+            vista::collections::hash_map::Entry::Vacant(entry) => {
                 assert!(!model.contains_key(&k) && entry.key() == G::key(k).borrow());
             }
         },
@@ -467,22 +467,76 @@ fn maps_of_maps() {
     assert_eq!(segment.blocks().unwrap().len(), 2, "the root and the header");
 }
 
-/// What was made between the search and the insertion may change the map itself.
+/// What is made between the search and the insertion may change the map itself: here the slot that was found is given to
+/// another key, and nothing in the header tells.
 #[test]
 fn an_entry_outlives_changes_of_its_map() {
     let mut segment = segment::<u64, u64>(Domain::PageCache, 1 << 20);
     let map = *segment.root().unwrap();
     segment
         .transaction(|tx| -> vista::Result<()> {
-            let value = *map.entry(tx, 1)?.or_insert_with(|tx| {
-                map.extend(tx, (1..50u64).map(|n| (n, n)))?;
+            map.extend(tx, [(1, 1), (2, 2), (3, 3)])?;
+            map.remove(tx, 1)?;
+            let value = *map.entry(tx, 4)?.or_insert_with(|tx| {
+                map.remove(tx, 3)?;
+                map.insert(tx, 5, 5)?;
+                Ok(4)
+            })?;
+            assert_eq!(value, 4);
+            let value = *map.entry(tx, 6)?.or_insert_with(|tx| {
+                map.extend(tx, (6..50).map(|n| (n, n)))?;
                 Ok(100)
             })?;
             assert_eq!(value, 100);
             Ok(())
         })
         .unwrap();
-    assert_eq!(map.get(&segment, 1).unwrap(), Some(&100));
-    assert_eq!(map.len(&segment).unwrap(), 49);
+    let mut keys: Vec<_> = map.keys(&segment).unwrap().copied().collect();
+    keys.sort();
+    assert_eq!(keys, [2].into_iter().chain(4..50).collect::<Vec<_>>());
+    assert_eq!(map.get(&segment, 6).unwrap(), Some(&100));
     assert_sound(&segment);
+}
+
+/// An entry is removed, and another one takes its slot, before the transaction ends or goes back to a savepoint: the first
+/// one must come back as it was.
+#[test]
+fn a_slot_that_was_emptied_and_filled_in_one_transaction_comes_back() {
+    for domain in DOMAINS {
+        let mut segment = segment::<u64, [u64; 2]>(domain, 1 << 20);
+        let map = *segment.root().unwrap();
+        let entries = |on: &Transaction<'_, _, Buffer>| {
+            let mut found: Vec<_> = map.iter(on).unwrap().map(|(k, v)| (*k, v[1])).collect();
+            found.sort();
+            found
+        };
+        segment.transaction(|tx| map.extend(tx, (0..4).map(|n| (n, [n; 2])))).unwrap();
+        let before: Vec<_> = (0..4).map(|n| (n, n)).collect();
+
+        let mut tx = segment.begin().unwrap();
+        for n in 0..4u64 {
+            assert_eq!(map.remove(&mut tx, n).unwrap(), Some([n; 2]));
+            assert_eq!(map.insert(&mut tx, n + 100, [n + 100; 2]).unwrap(), None);
+        }
+        let inner: Vec<_> = (100..104).map(|n| (n, n)).collect();
+        assert_eq!(entries(&tx), inner);
+        let savepoint = tx.savepoint().unwrap();
+        for n in 100..104u64 {
+            map.remove(&mut tx, n).unwrap();
+            map.insert(&mut tx, n + 100, [n + 100; 2]).unwrap();
+        }
+        // Slots that no entry had used before, used, emptied and used again behind the savepoint.
+        for n in 300..302u64 {
+            map.insert(&mut tx, n, [n; 2]).unwrap();
+            map.remove(&mut tx, n).unwrap();
+            map.insert(&mut tx, n + 100, [n; 2]).unwrap();
+        }
+        tx.rollback_to(&savepoint).unwrap();
+        assert_eq!(entries(&tx), inner);
+        tx.abort().unwrap();
+        let tx = segment.begin().unwrap();
+        assert_eq!(entries(&tx), before);
+        drop(tx);
+        assert_sound(&segment);
+    }
 }

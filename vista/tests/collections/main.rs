@@ -3,10 +3,17 @@
 #[allow(dead_code, reason = "the tests of segments use all of it")]
 #[path = "../it/traced.rs"]
 mod traced; // a medium that can be looked at
+#![allow(clippy::unit_arg)] // `Ok(*tx.root_mut()? = value)` is a whole transaction in a line.
+
 mod history; // any transactions, in any domain, beside a model
 mod bytes;
 mod string;
 mod audit; // each invariant, broken
+mod table; // every method of every collection
+mod null; // on the null handle
+mod hostile; // on any bytes
+mod logged; // what each operation costs
+mod shapes; // elements of odd sizes
 mod nested; // collections of collections
 mod vec;
 mod btree_map;

@@ -4,7 +4,10 @@
 use rio::{Buffer, Domain};
 use vista::inspect::{Inspector, Limits, Schema, SchemaError, Target, Type, Usage, Value};
 use vista::layout::{PAGE_LEN, SEGMENT_OFFSET};
-use vista::{PBytes, PPtr, PSlice, PString, PVec, Persistent, Segment, layout_of};
+use vista::{
+    PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PPtr, PSlab, PSlice, PString, PVec, PVecDeque,
+    Persistent, Segment, layout_of,
+};
 
 use crate::support::{SMALL, SplitMix};
 
@@ -285,4 +288,161 @@ fn the_map_of_pages_has_no_gap_and_agrees_with_the_blocks() {
     damaged[table as usize] ^= 0x5a;
     let runs = self::inspector(&damaged).runs();
     assert!(runs.iter().any(|run| run.usage == Usage::Damaged), "{runs:?}");
+}
+
+/// One of each collection.
+#[derive(Clone, Copy, Persistent)]
+#[repr(C)]
+struct Kept {
+    deque: PVecDeque<u16>,
+    slab: PSlab<u32>,
+    cell: PCell<[u16; 3]>,
+    some: POption<u16>,
+    none: POption<u16>,
+    hash: PHashMap<u16, PString>,
+    wide: PHashMap<PString, [u64; 3]>,
+    set: PHashSet<u32>,
+    tree: PBTreeMap<PString, u8>,
+    large: PBTreeMap<u16, [u16; 500]>,
+}
+
+/// A segment with `count` elements in each, and some removed.
+fn collections(count: u16, page_count: u64) -> Vec<u8> {
+    let buffer = Buffer::new(page_count * PAGE_LEN, page_count * PAGE_LEN).with_domain(Domain::PageCache);
+    let mut segment = Segment::<Kept, Buffer>::create_on(buffer, 4 * PAGE_LEN).unwrap();
+    segment
+        .transaction(|tx| -> vista::Result<()> {
+            let kept = Kept {
+                deque: PVecDeque::new(tx)?,
+                slab: PSlab::new(tx)?,
+                cell: PCell::new(tx, [1, 2, 3])?,
+                some: POption::some(tx, 7)?,
+                none: POption::none(tx)?,
+                hash: PHashMap::new(tx)?,
+                wide: PHashMap::new(tx)?,
+                set: PHashSet::new(tx)?,
+                tree: PBTreeMap::new(tx)?,
+                large: PBTreeMap::new(tx)?,
+            };
+            for n in 0..count {
+                kept.deque.push_back(tx, n)?;
+                kept.slab.insert(tx, n.into())?;
+                let text = PString::new(tx, &n.to_string())?;
+                assert!(kept.hash.insert(tx, n, text)?.is_none());
+                kept.wide.insert(tx, n.to_string().as_str(), [n.into(); 3])?;
+                kept.set.insert(tx, u32::from(n))?;
+                kept.tree.insert(tx, n.to_string().as_str(), n as u8)?;
+                kept.large.insert(tx, n, [n; 500])?;
+            }
+            for n in (0..count).step_by(3) {
+                kept.deque.pop_front(tx)?;
+                kept.slab.remove(tx, n.into())?;
+                let text = kept.hash.remove(tx, n)?.unwrap();
+                tx.release(text)?;
+                kept.wide.remove(tx, n.to_string().as_str())?;
+                kept.set.remove(tx, u32::from(n))?;
+                kept.tree.remove(tx, n.to_string().as_str())?;
+                kept.large.remove(tx, n)?;
+            }
+            *tx.root_mut()? = kept;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(segment.check_content().unwrap(), []);
+    segment.into_medium().unwrap().bytes().to_vec()
+}
+
+/// A value in few words.
+fn short(value: &Value) -> String {
+    match value {
+        Value::Unsigned(number) => number.to_string(),
+        Value::Text { text, .. } => text.clone(),
+        Value::None => "none".to_owned(),
+        Value::Reference { to: Target::Value(value), .. } => short(value),
+        Value::Reference { to: Target::Null, .. } => "null".to_owned(),
+        Value::List { items, .. } => items.iter().map(short).collect::<Vec<_>>().join(" "),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The entries of a map, in the order in which they are found.
+fn entries(value: &Value) -> Vec<(String, String)> {
+    let Value::Map { len, entries } = target(value) else { panic!("{value:?}") };
+    assert_eq!(*len, entries.len() as u64);
+    entries.iter().map(|(key, value)| (short(key), short(value))).collect()
+}
+
+#[test]
+fn collections_are_shown_with_what_they_hold() {
+    let limits = Limits { items: usize::MAX, values: usize::MAX, ..Limits::default() };
+    // With tables of one group, while they grow, and with trees of several levels.
+    for count in (0..40).chain([100, 200, 300]) {
+        let root = inspector(&collections(count, 400)).value(&limits).unwrap();
+        let left: Vec<u16> = (0..count).filter(|n| n % 3 != 0).collect();
+        let sorted = |mut entries: Vec<(String, String)>| {
+            entries.sort();
+            entries
+        };
+        let expect = |value: fn(u16) -> String| -> Vec<(String, String)> {
+            left.iter().map(|n| (n.to_string(), value(*n))).collect()
+        };
+        let in_order = expect(|n| n.to_string());
+        let in_order_of_text = sorted(in_order.clone());
+
+        let removed = count.div_ceil(3);
+        let deque: Vec<_> = (removed..count).map(|n| n.to_string()).collect();
+        assert_eq!(short(field(&root, "deque")), deque.join(" "), "{count}");
+        assert_eq!(entries(field(&root, "slab")), in_order, "{count}");
+        assert_eq!(short(field(&root, "cell")), "1 2 3");
+        assert_eq!(short(field(&root, "some")), "7");
+        assert_eq!(short(field(&root, "none")), "none");
+        assert_eq!(sorted(entries(field(&root, "hash"))), in_order_of_text, "{count}");
+        assert_eq!(
+            sorted(entries(field(&root, "wide"))),
+            sorted(expect(|n| format!("{n} {n} {n}"))),
+            "{count}"
+        );
+        let mut set: Vec<u32> =
+            short(field(&root, "set")).split_whitespace().map(|n| n.parse().unwrap()).collect();
+        set.sort_unstable();
+        assert_eq!(set, left.iter().map(|n| u32::from(*n)).collect::<Vec<_>>(), "{count}");
+        assert_eq!(entries(field(&root, "tree")), sorted(expect(|n| (n as u8).to_string())), "{count}");
+        let large = entries(field(&root, "large"));
+        assert!(large.iter().zip(&in_order).all(|(found, expected)| found.0 == expected.0), "{count}");
+        assert_eq!(large.len(), left.len(), "{count}");
+    }
+}
+
+#[test]
+fn few_elements_of_a_collection_are_shown_if_so_asked() {
+    let image = collections(100, 200);
+    let root = inspector(&image).value(&Limits { items: 2, ..Limits::default() }).unwrap();
+    for name in ["slab", "hash", "wide", "tree", "large"] {
+        let value = target(field(&root, name));
+        assert!(matches!(value, Value::Map { len: 66, entries } if entries.len() == 2), "{name}: {value:?}");
+    }
+    for name in ["deque", "set"] {
+        let value = target(field(&root, name));
+        assert!(matches!(value, Value::List { len: 66, items } if items.len() == 2), "{name}: {value:?}");
+    }
+}
+
+#[test]
+fn no_damaged_bytes_of_a_collection_make_it_panic_or_go_on() {
+    let image = collections(25, 44);
+    let blocks = inspector(&image).blocks();
+    let interesting =
+        [0u64, 1, 7, 0x0101_0101_0101_0101, 0xff, 1 << 32, 48 | 48 << 32, 69_632, u64::MAX / 8, u64::MAX];
+    let mut words = 0;
+    for block in blocks {
+        for word in (block.offset..block.offset + block.len.min(72)).step_by(8) {
+            for value in interesting {
+                let mut damaged = image.clone();
+                damaged[word as usize..][..8].copy_from_slice(&value.to_le_bytes());
+                drop(inspector(&damaged).value(&Limits::default()).unwrap());
+                words += 1;
+            }
+        }
+    }
+    assert!(words > 1000, "{words}");
 }

@@ -83,19 +83,31 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
     /// # Errors
     /// As [`PHashMap::insert`].
     pub fn or_insert(self, value: V) -> Result<&'t mut V> {
-        self.or_insert_with(|_| Ok(value))
+        match self {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(value),
+        }
     }
 
-    /// Lends the value for writing; if there is none, inserts the one that `make` returns.
+    /// Lends the value for writing; if there is none, inserts the one that `make` returns. Should `make` insert the key itself,
+    /// what it inserted is replaced and released.
     ///
     /// # Errors
     /// As [`PHashMap::insert`], and those of `make`.
     pub fn or_insert_with(self, make: impl FnOnce(&mut W) -> Result<V>) -> Result<&'t mut V> {
         match self {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let value = make(entry.tx)?;
-                entry.insert(value)
+            Entry::Vacant(VacantEntry { map, tx, key, .. }) => {
+                let value = make(tx)?;
+                // Whatever else it did to the map, the place that was found may no longer be the one.
+                match map.entry(tx, key)? {
+                    Entry::Vacant(entry) => entry.insert(value),
+                    Entry::Occupied(mut entry) => {
+                        let old = entry.insert(value)?;
+                        old.release(entry.tx, Depth::default())?;
+                        entry.into_mut()
+                    }
+                }
             }
         }
     }
@@ -108,7 +120,7 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
     where
         V: Default,
     {
-        self.or_insert_with(|_| Ok(V::default()))
+        self.or_insert(V::default())
     }
 
     /// Lends the value for writing; if there is none, inserts one whose bytes are all zero.
@@ -116,7 +128,7 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
     /// # Errors
     /// As [`PHashMap::insert`].
     pub fn or_zeroed(self) -> Result<&'t mut V> {
-        self.or_insert_with(|_| Ok(V::zeroed()))
+        self.or_insert(V::zeroed())
     }
 
     /// Changes the value, if there is one.
@@ -209,16 +221,9 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> VacantEntry<'t, K
     /// # Errors
     /// As [`PHashMap::insert`].
     pub fn insert(self, value: V) -> Result<&'t mut V> {
-        // What was made in the meantime may have changed the map: then it has to be asked again.
-        let header = self.map.load_to_write(self.tx)?;
-        if header != self.header {
-            self.map.insert(self.tx, self.key.borrow(), value)?;
-            let place = self.map.place(self.tx, self.key.borrow())?.unwrap_or_default();
-            return self.tx.get_mut(place);
-        }
-        let (view, hash) = (self.key.borrow(), self.hash);
-        let spot = self.map.add(self.tx, header, hash, self.vacancy, view, value)?;
-        self.tx.get_mut(spot.value())
+        let VacantEntry { map, tx, header, hash, vacancy, key } = self;
+        let spot = map.add(tx, header, hash, vacancy, key.borrow(), value)?;
+        tx.get_mut(spot.value())
     }
 }
 

@@ -82,8 +82,8 @@ impl Ctrl {
         Ctrl(self.0 & !(0xFF << (slot * 8)) | u64::from(byte) << (slot * 8))
     }
 
-    /// The same word with the entry of a slot removed. Never [`SLOT_EMPTY`]: what the slot held counted when the
-    /// transaction began, and so has to be logged before it is stored to.
+    /// The same word with the entry of a slot removed. Never [`SLOT_EMPTY`] (INV-C27): what the slot held may
+    /// have counted when the transaction began, and has to be logged before it is stored to.
     #[inline(always)]
     pub(super) fn without(self, slot: u64) -> Self {
         self.with(slot, SLOT_DELETED)
