@@ -151,13 +151,15 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         if self.is_null() {
             return Ok(empty_header(0));
         }
-        on.get(self.header)?.checked(on, self.offset())
+        self.load_to_write(on)
     }
 
     /// The header of a map that is written to.
     #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<HashMapHeader> {
-        on.get(self.header)?.checked(on, self.offset()) // Null is an error here.
+        let header = *on.get(self.header)?; // Null is an error here.
+        header.check(on, self.offset())?;
+        Ok(header)
     }
 
     /// Number of entries.
@@ -230,36 +232,43 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         view: &K::View,
         take: impl Fn(&View<'a, K, V>, At) -> T,
     ) -> Result<Option<T>> {
-        let header = self.load(on)?;
-        if header.table == 0 {
+        if self.is_null() {
             return Ok(None);
         }
+        // Not copied as a whole, which takes as long as all the rest.
+        let header = on.get(self.header)?;
         let hash = hash_of(header.seed, K::bytes_of(view));
-        if header.next != 0 {
-            return Ok(Self::look_in_both(on, &header, hash, view)?.map(|(table, at)| take(&table, at)));
+        if header.next != 0 || header.table == 0 {
+            return self.look_in_both(on, header, hash, view, take);
         }
         let table = View::new(on, header.main(), 0)?;
         Ok(table.find(on, hash, view)?.map(|at| take(&table, at)))
     }
 
-    /// Looks for a key while the map grows.
+    /// Looks for a key while the map grows, or has no table yet.
     #[inline(never)]
-    fn look_in_both<'a, A: Reader>(
+    fn look_in_both<'a, A: Reader, T>(
+        self,
         on: &'a A,
         header: &HashMapHeader,
         hash: u64,
         view: &K::View,
-    ) -> Result<Option<(View<'a, K, V>, At)>> {
+        take: impl Fn(&View<'a, K, V>, At) -> T,
+    ) -> Result<Option<T>> {
+        header.check(on, self.offset())?;
+        if header.table == 0 {
+            return Ok(None);
+        }
         let mut moved = 0;
         if let Phase::Moving(count) = header.phase() {
             let next = View::new(on, header.following(), 0)?;
             if let Some(at) = next.find(on, hash, view)? {
-                return Ok(Some((next, at)));
+                return Ok(Some(take(&next, at)));
             }
             moved = count;
         }
         let table = View::new(on, header.main(), moved)?;
-        Ok(table.find(on, hash, view)?.map(|at| (table, at)))
+        Ok(table.find(on, hash, view)?.map(|at| take(&table, at)))
     }
 
     /// The tables in which there are entries.
@@ -298,7 +307,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         let view = key.borrow();
         let header = self.load_to_write(tx)?;
         let hash = hash_of(header.seed, K::bytes_of(view));
-        match Self::search(tx, &header, hash, view)? {
+        match self.search(tx, &header, hash, view)? {
             Search::Found(spot) => {
                 let old = *tx.get(spot.value())?;
                 tx.write(spot.value(), value)?;
@@ -313,13 +322,16 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Looks for a key that may have to be added.
     #[inline(always)]
-    fn search(on: &impl Reader, header: &HashMapHeader, hash: u64, view: &K::View) -> Result<Search<K, V>> {
-        if header.next != 0 {
-            let found = Self::look_in_both(on, header, hash, view)?;
-            return Ok(found.map_or(Search::Missing(None), |(table, at)| Search::Found(table.spot(at))));
-        }
-        if header.table == 0 {
-            return Ok(Search::Missing(None));
+    fn search(
+        self,
+        on: &impl Reader,
+        header: &HashMapHeader,
+        hash: u64,
+        view: &K::View,
+    ) -> Result<Search<K, V>> {
+        if header.next != 0 || header.table == 0 {
+            let found = self.look_in_both(on, header, hash, view, |table, at| table.spot(at))?;
+            return Ok(found.map_or(Search::Missing(None), Search::Found));
         }
         View::new(on, header.main(), 0)?.find_or_vacancy(on, hash, view)
     }
@@ -442,7 +454,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     ) -> Result<Entry<'t, K, V, W, Q>> {
         let header = self.load_to_write(tx)?;
         let hash = hash_of(header.seed, K::bytes_of(key.borrow()));
-        let found = Self::search(tx, &header, hash, key.borrow())?;
+        let found = self.search(tx, &header, hash, key.borrow())?;
         Ok(Entry::new(self, tx, header, hash, found, key))
     }
 
