@@ -5,8 +5,8 @@
 
 use std::ops::Bound;
 
-use crate::collections::btree_map::node::{ByView, Inner, LEVELS_MAX, Node, Sought};
-use crate::collections::layout::{BTreeHeader, BTreeNode};
+use crate::collections::btree_map::node::{ByView, Inner, Node, Sought};
+use crate::collections::layout::{BTREE_LEVELS_MAX as LEVELS_MAX, BTreeHeader, BTreeNode};
 use crate::error::Result;
 use crate::{Key, Persistent, Reader};
 
@@ -133,11 +133,10 @@ impl Path {
         Ok(Some(path))
     }
 
-    /// Whether an entry that is inserted here is the last one, and has room in its leaf.
+    /// Whether an entry that is inserted here comes behind all others.
     pub(super) fn is_end<K: Key, V: Persistent>(&self, on: &impl Reader) -> Result<bool> {
         let Step { node, rank } = self.leaf();
-        let len = Node::<K, V>::at(node).load(on, 0)?.len();
-        if rank != len || len == Node::<K, V>::CAPACITY {
+        if rank != Node::<K, V>::at(node).load(on, 0)?.len() {
             return Ok(false);
         }
         for level in 1..self.height {

@@ -3,9 +3,9 @@
 //! Start at [`remove_at`].
 
 use crate::collections::btree_map::PBTreeMap;
-use crate::collections::btree_map::node::{Inner, LEVELS_MAX, Node};
+use crate::collections::btree_map::node::{Inner, Node};
 use crate::collections::btree_map::path::Path;
-use crate::collections::layout::{BTreeHeader, BTreeNode};
+use crate::collections::layout::{BTREE_LEVELS_MAX as LEVELS_MAX, BTreeHeader, BTreeNode};
 use crate::content::Depth;
 use crate::error::Result;
 use crate::{Key, Persistent, Writer};
