@@ -305,7 +305,7 @@ impl<M: Medium> Core<M> {
 
     #[inline(never)]
     fn log_spare_ordered(&mut self, batch: &mut crate::batch::Batch, place: Place<u8>) -> Result<()> {
-        if place.len() == 0 {
+        if place.len() == 0 || planted!(SpareNotFlushed) {
             return Ok(());
         }
         self.settle_for(batch, place);

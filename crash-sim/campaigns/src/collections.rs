@@ -4,6 +4,7 @@
 //! What is compared is what a collection says that it holds, and that
 //! [`check_content`](vista::Segment::check_content) finds nothing: not the bytes, among which spare ones may differ.
 
+pub mod linear; // PVec, PVecDeque, PSlab, PBytes, PString, PCell, POption
 pub mod hash_map; // PHashMap
 
 use crash_sim::{BoxError, Campaign, Sim};

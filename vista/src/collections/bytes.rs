@@ -167,6 +167,22 @@ impl PBytes {
 
     /// The byte at `index`, or `None` behind the end.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"bytes")?;
+    /// assert_eq!((bytes.get(tx, 1)?, bytes.get(tx, 9)?), (Some(b'y'), None));
+    /// assert_eq!((bytes.first(tx)?, bytes.last(tx)?), (Some(b'b'), Some(b's')));
+    /// assert!(bytes.starts_with(tx, b"by")? && bytes.ends_with(tx, b"es")?);
+    /// assert!(bytes.contains(tx, b't')?);
+    /// assert_eq!((bytes.len(tx)?, bytes.is_empty(tx)?), (5, false));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
     pub fn get(self, on: &impl Reader, index: usize) -> Result<Option<u8>> {
@@ -214,6 +230,22 @@ impl PBytes {
     }
 
     /// Logs all bytes and lends them for writing.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"bytes")?;
+    /// bytes.as_mut_slice(tx)?.make_ascii_uppercase();
+    /// assert_eq!(bytes.pop(tx)?, Some(b'S'));
+    /// bytes.truncate(tx, 2)?;
+    /// bytes.resize(tx, 4, b'.')?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"BY..");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NullPointer`] for the null handle; [`Error::NoSpace`] if the log has no room; and as
@@ -345,6 +377,21 @@ impl PBytes {
     /// Gives back memory: bytes that fit behind the header go there again, others to a block of their length. The block with
     /// the header stays as long as it is.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.reserve(tx, 1000)?;
+    /// assert!(bytes.capacity(tx)? >= 1000);
+    /// bytes.clear(tx)?; // Keeps the memory.
+    /// bytes.shrink_to_fit(tx)?;
+    /// assert_eq!(bytes.capacity(tx)?, 16);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push`](PBytes::push).
     pub fn shrink_to_fit(self, tx: &mut impl Writer) -> Result<()> {
@@ -361,6 +408,20 @@ impl PBytes {
     }
 
     /// A second string of the same bytes.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<[PBytes; 2]>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let one = PBytes::from_slice(tx, b"one")?;
+    /// let two = one.duplicate(tx)?;
+    /// *tx.root_mut()? = [one, two];
+    /// two.set(tx, b"two")?;
+    /// assert_eq!(one.as_slice(tx)?, b"one");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`from_slice`](PBytes::from_slice).

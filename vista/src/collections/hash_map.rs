@@ -346,6 +346,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         if vacancy.is_empty() {
             // Nothing was ever stored there that counts: neither at the begin of the transaction nor at a savepoint.
             header.room = self.less_room(tx, &header)?;
+        }
+        if vacancy.is_empty() || planted!(DeletedSlotAsSpare) {
             tx.store_spare(spot.key(), key)?;
             tx.store_spare(spot.value(), value)?;
         } else {

@@ -158,6 +158,21 @@ impl<T: Persistent> POption<T> {
 
     /// Stores a value, or none, and returns what there was, which belongs to the caller now.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let option = POption::some(tx, 1)?;
+    /// *tx.root_mut()? = option;
+    /// *option.get_mut(tx)?.unwrap() += 1;
+    /// assert_eq!((option.set(tx, None)?, option.is_none(tx)?), (Some(2), true));
+    /// assert_eq!(*option.get_or_insert(tx, 7)?, 7);
+    /// assert_eq!((option.set(tx, Some(8))?, option.is_some(tx)?), (Some(7), true));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](POption::get_mut).
     pub fn set(self, tx: &mut impl Writer, value: Option<T>) -> Result<Option<T>> {

@@ -215,6 +215,21 @@ impl<T: Persistent> PSlab<T> {
 
     /// The value `id`, if there is one.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// *slab.get_mut(tx, id)?.unwrap() += 1;
+    /// assert_eq!((slab.get(tx, id)?, slab.contains(tx, id + 1)?), (Some(&8), false));
+    /// assert_eq!((slab.set(tx, id, 9)?, slab.try_remove(tx, id)?, slab.try_remove(tx, id)?), (8, Some(9), None));
+    /// assert!(slab.remove(tx, id).is_err()); // Where the crate panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if the header is not
     /// sound.
@@ -239,11 +254,11 @@ impl<T: Persistent> PSlab<T> {
     ///
     /// # Errors
     /// As [`get`](PSlab::get); the iterator itself meets none.
-    pub fn iter<A: Reader>(self, on: &A) -> Result<SlabIter<'_, T>> {
+    pub fn iter<A: Reader>(self, on: &A) -> Result<Iter<'_, T>> {
         let header = self.load(on)?;
         let links = on.slice(header.used_links())?;
         let values = on.slice(PSlice::from_raw_parts(header.values, header.used))?;
-        Ok(SlabIter { slots: links.iter().zip(values).enumerate() })
+        Ok(Iter { slots: links.iter().zip(values).enumerate() })
     }
 
     /// Lends the value `id` for writing; logs it alone.
@@ -388,6 +403,21 @@ impl<T: Persistent> PSlab<T> {
 
     /// Makes room for `additional` values more, at least.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// slab.reserve(tx, 100)?;
+    /// assert!(slab.capacity(tx)? >= 100);
+    /// slab.insert(tx, 7)?;
+    /// slab.clear(tx)?;
+    /// assert_eq!((slab.len(tx)?, slab.vacant_key(tx)?), (0, 0));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PSlab::insert).
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
@@ -447,9 +477,9 @@ impl<T: Persistent> PSlab<T> {
     }
 }
 
-/// An iterator over the ids and values of a [`PSlab`], by id.
+/// An iterator over the ids and values of a [`PSlab`], by id: see [`PSlab::iter`].
 #[derive(Clone, Debug)]
-pub struct SlabIter<'a, T> {
+pub struct Iter<'a, T> {
     slots: Enumerate<Zip<slice::Iter<'a, u64>, slice::Iter<'a, T>>>,
 }
 
@@ -459,7 +489,7 @@ fn occupied<'a, T>((id, (link, value)): (usize, (&u64, &'a T))) -> Option<(u64, 
     (*link == OCCUPIED).then_some((id as u64, value))
 }
 
-impl<'a, T> Iterator for SlabIter<'a, T> {
+impl<'a, T> Iterator for Iter<'a, T> {
     type Item = (u64, &'a T);
 
     #[inline]
@@ -472,7 +502,7 @@ impl<'a, T> Iterator for SlabIter<'a, T> {
     }
 }
 
-impl<'a, T> DoubleEndedIterator for SlabIter<'a, T> {
+impl<'a, T> DoubleEndedIterator for Iter<'a, T> {
     #[inline]
     fn next_back(&mut self) -> Option<(u64, &'a T)> {
         while let Some(slot) = self.slots.next_back() {
@@ -484,7 +514,7 @@ impl<'a, T> DoubleEndedIterator for SlabIter<'a, T> {
     }
 }
 
-impl<T> FusedIterator for SlabIter<'_, T> {}
+impl<T> FusedIterator for Iter<'_, T> {}
 
 impl<T: Persistent> Persistent for PSlab<T> {
     const OWNS: bool = true;

@@ -92,6 +92,20 @@ impl PString {
     }
 
     /// The same string as bytes: another view of it, not a copy.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let text = PString::or_new(tx, tx.root_ptr())?;
+    /// text.into_bytes().set(tx, b"\xFF")?; // Not checked here.
+    /// assert!(text.as_str(tx).is_err());
+    /// assert_eq!(text.as_bytes(tx)?, b"\xFF");
+    /// assert!(PString::from_bytes(text.into_bytes()).ptr_eq(text));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub const fn into_bytes(self) -> PBytes {
         PBytes::from_header(self.header)
     }
@@ -160,6 +174,23 @@ impl PString {
     }
 
     /// Removes the last character and returns it.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let text = PString::or_new(tx, tx.root_ptr())?;
+    /// text.set(tx, "Grüße")?;
+    /// assert_eq!((text.pop(tx)?, text.remove(tx, 2)?), (Some('e'), 'ü'));
+    /// text.insert(tx, 2, 'ö')?;
+    /// assert_eq!((text.as_str(tx)?, text.len(tx)?), ("Größ", 6));
+    /// assert!(!text.is_char_boundary(tx, 3)? && text.truncate(tx, 3).is_err());
+    /// text.truncate(tx, 2)?;
+    /// assert_eq!(text.as_str(tx)?, "Gr");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if the end is not UTF-8, and as [`PBytes::pop`].
@@ -266,7 +297,7 @@ impl PString {
         self.into_bytes().shrink_to_fit(tx)
     }
 
-    /// A second string of the same text.
+    /// A second string of the same text: see [`PBytes::duplicate`].
     ///
     /// # Errors
     /// As [`PBytes::duplicate`].

@@ -34,6 +34,9 @@ handle! {
     /// # Cost
     /// Reading is one check of bounds more than a slice. `push` logs 16 bytes of header; the element only where another
     /// stood before. Growing doubles the capacity: the elements are copied once, into memory that is not logged.
+    ///
+    /// # A crash in the middle
+    /// leaves the vector as it was before the transaction: what was pushed is not there, what was removed is.
     PVec<T> of VecHeader, described as "PVec"
 }
 
@@ -52,6 +55,24 @@ pub(super) const fn first_capacity<T>() -> u64 {
 
 impl<T: Persistent> PVec<T> {
     /// Makes an empty vector. Memory for elements comes with the first of them.
+    ///
+    /// ```
+    /// use vista::{PVec, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<PVec<u64>>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let rows = PVec::new(tx)?;
+    ///     for row in [[1, 2], [3, 4]] {
+    ///         let row = PVec::from_slice(tx, &row)?;
+    ///         rows.push(tx, row)?;
+    ///     }
+    ///     *tx.root_mut()? = rows; // What nothing holds can never be released.
+    ///     Ok(())
+    /// })?;
+    /// let rows = *segment.root()?;
+    /// assert_eq!(rows.last(&segment)?.unwrap().as_slice(&segment)?, [3, 4]);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
@@ -158,6 +179,21 @@ impl<T: Persistent> PVec<T> {
 
     /// The element at `index`, or `None` behind the end.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend_from_slice(tx, &[1, 2, 3])?;
+    /// assert_eq!((numbers.get(tx, 1)?, numbers.get(tx, 3)?), (Some(&2), None));
+    /// assert_eq!((numbers.first(tx)?, numbers.last(tx)?), (Some(&1), Some(&3)));
+    /// assert!(numbers.contains(tx, &3)? && numbers.iter(tx)?.sum::<u64>() == 6);
+    /// assert_eq!((numbers.len(tx)?, numbers.is_empty(tx)?), (3, false));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PVec::as_slice).
     #[inline]
@@ -169,6 +205,21 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Where the element at `index` lies: for what takes a pointer. It is good until the vector grows or shrinks.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend_from_slice(tx, &[1, 2, 3])?;
+    /// let (first, last) = (numbers.place(tx, 0)?.unwrap(), numbers.place(tx, 2)?.unwrap());
+    /// let (first, last) = tx.get_disjoint_mut((first, last))?; // Both at once, and one fence.
+    /// std::mem::swap(first, last);
+    /// assert_eq!(numbers.as_slice(tx)?, [3, 2, 1]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](PVec::len).
@@ -231,6 +282,22 @@ impl<T: Persistent> PVec<T> {
 
     /// Stores an element, and returns the one that stood there.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend_from_slice(tx, &[1, 2, 3])?;
+    /// assert_eq!(numbers.set(tx, 0, 10)?, 1);
+    /// numbers.swap(tx, 0, 2)?;
+    /// numbers.as_mut_slice(tx)?[1] = 20;
+    /// assert_eq!(numbers.as_slice(tx)?, [3, 20, 10]);
+    /// assert!(numbers.set(tx, 3, 40).is_err()); // Where std panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds); and as [`get_mut`](PVec::get_mut).
     pub fn set(self, tx: &mut impl Writer, index: usize, value: T) -> Result<T> {
@@ -264,7 +331,7 @@ impl<T: Persistent> PVec<T> {
         }
         let place = element(header.data, header.len);
         let mut lens = [header.len + 1, header.spare_from];
-        if header.len < header.spare_from {
+        if header.len < header.spare_from && !planted!(PoppedElementAsSpare) {
             tx.write(place, value)?; // Something stood there, maybe in this transaction.
         } else {
             tx.store_spare(place, value)?;
@@ -274,6 +341,18 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Removes the last element and returns it.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.push(tx, 1)?;
+    /// assert_eq!((numbers.pop(tx)?, numbers.pop(tx)?), (Some(1), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PVec::push).
@@ -321,6 +400,21 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Inserts an element at `index`, and moves those behind it; logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, 1..=4)?;
+    /// numbers.insert(tx, 1, 10)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 10, 2, 3, 4]);
+    /// assert_eq!((numbers.remove(tx, 0)?, numbers.swap_remove(tx, 1)?), (1, 2));
+    /// assert_eq!(numbers.as_slice(tx)?, [10, 4, 3]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) behind the end; and as [`push`](PVec::push).
@@ -398,6 +492,24 @@ impl<T: Persistent> PVec<T> {
 
     /// Makes the vector `len` elements long: releases what is too much, appends copies of `value` where it is too short.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.resize(tx, 3, 7)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [7, 7, 7]);
+    /// numbers.truncate(tx, 1)?;
+    /// numbers.clear(tx)?;
+    /// assert!(numbers.capacity(tx)? >= 3); // The memory is kept.
+    /// numbers.shrink_to_fit(tx)?;
+    /// assert_eq!(numbers.capacity(tx)?, 0);
+    /// numbers.reserve(tx, 100)?; // One growth instead of many.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`truncate`](PVec::truncate) and [`push`](PVec::push).
     pub fn resize(self, tx: &mut impl Writer, len: usize, value: T) -> Result<()> {
@@ -428,6 +540,21 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Removes the elements of `range` and returns them. They belong to the caller now, and are not released.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [5, 1, 4, 2, 3])?;
+    /// assert_eq!(numbers.drain(tx, 1..3)?, [1, 4]);
+    /// numbers.retain(tx, |n| n % 2 == 1)?;
+    /// numbers.sort(tx)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [3, 5]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`remove`](PVec::remove).

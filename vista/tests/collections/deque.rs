@@ -129,8 +129,8 @@ impl Subject for PVecDeque<u32> {
                 model.extend(values);
             }
             Op::Retain(n) => {
-                self.retain(tx, |v| v % n == 0)?;
-                model.retain(|v| v % n == 0);
+                self.retain(tx, |v| v.is_multiple_of(n))?;
+                model.retain(|v| v.is_multiple_of(n));
             }
             Op::Drain(a, b) if a <= b && b <= len => {
                 assert_eq!(self.drain(tx, a..b)?, model.drain(a..b).collect::<Vec<_>>());

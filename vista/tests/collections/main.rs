@@ -1,5 +1,7 @@
 //! The collections: each equals its std model under any history, and survives hostile bytes.
 
+#![allow(clippy::unit_arg)] // `Ok(*tx.root_mut()? = value)` is a whole transaction in a line.
+
 mod history; // any transactions, in any domain, beside a model
 mod bytes;
 mod string;
@@ -7,6 +9,7 @@ mod audit; // each invariant, broken
 mod table; // every method of every collection
 mod null; // on the null handle
 mod hostile; // on any bytes
+mod logged; // what each operation costs
 mod shapes; // elements of odd sizes
 mod nested; // collections of collections
 mod vec;

@@ -84,8 +84,8 @@ impl Subject for PSlab<u32> {
                 (here, there) => assert!(here.is_none() && there.is_none()),
             },
             Op::Retain(n) => {
-                self.retain(tx, |id, v| (v ^ id as u32) % n == 0)?;
-                let gone = model.values.iter().filter(|(id, v)| (*v ^ **id as u32) % n != 0);
+                self.retain(tx, |id, v| (v ^ id as u32).is_multiple_of(n))?;
+                let gone = model.values.iter().filter(|(id, v)| !(*v ^ **id as u32).is_multiple_of(n));
                 for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
                     model.remove(id);
                 }

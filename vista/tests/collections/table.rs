@@ -134,7 +134,7 @@ pub(crate) fn deque<T: Persistent>() -> Methods<PVecDeque<T>> {
             write!(shrink_to_fit()),
         ],
         others: &["new", "with_capacity", "from_slice", "or_new", "contains"],
-        source: include_str!("../../src/collections/deque.rs"),
+        source: include_str!("../../src/collections/vec_deque.rs"),
     }
 }
 

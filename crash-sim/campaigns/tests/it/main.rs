@@ -8,4 +8,5 @@ mod migration; // from one type of root to the next
 mod region; // every store of a real region
 mod redo; // lrvm on a simulated disk
 mod lrvm; // the redo log, as far as a test may take
+mod linear; // vectors, queues, slabs, strings
 mod hash_map; // a collection whose memory moves step by step

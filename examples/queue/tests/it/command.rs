@@ -53,8 +53,8 @@ fn each_line_is_a_job_whose_number_is_told_when_it_is_safe() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("queue");
     let mut command = Command::new(env!("CARGO_BIN_EXE_example-queue"));
-    let mut child = command.arg("--file").arg(&file).args(["push", "--lines"]);
-    let mut child = { child.stdin(Stdio::piped()).stdout(Stdio::piped()) }.spawn().unwrap();
+    let child = command.arg("--file").arg(&file).args(["push", "--lines"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
     assert_eq!(text(&child.wait_with_output().unwrap()), "1\n2\n");
 }

@@ -330,7 +330,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
                 head.count.into(),
                 "less than its capacity",
             )),
-            _ => Ok((free.trailing_zeros() as usize, false)),
+            _ => Ok((free.trailing_zeros() as usize, planted!(UsedSlotAsSpare))),
         }
     }
 

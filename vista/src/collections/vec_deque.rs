@@ -221,12 +221,27 @@ impl<T: Persistent> PVecDeque<T> {
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices); the iterator itself meets none.
-    pub fn iter<A: Reader>(self, on: &A) -> Result<DequeIter<'_, T>> {
+    pub fn iter<A: Reader>(self, on: &A) -> Result<Iter<'_, T>> {
         let (front, back) = self.as_slices(on)?;
-        Ok(DequeIter { front: front.iter(), back: back.iter() })
+        Ok(Iter { front: front.iter(), back: back.iter() })
     }
 
     /// The element at `index`, counted from the front, or `None` behind the end.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// assert_eq!((queue.get(tx, 1)?, queue.get(tx, 3)?), (Some(&2), None));
+    /// assert_eq!((queue.front(tx)?, queue.back(tx)?), (Some(&1), Some(&3)));
+    /// assert!(queue.contains(tx, &2)? && queue.iter(tx)?.rev().eq(&[3, 2, 1]));
+    /// assert_eq!((queue.len(tx)?, queue.is_empty(tx)?), (3, false));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices).
@@ -281,6 +296,23 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Lends the element at `index` for writing; logs it alone.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// *queue.get_mut(tx, 1)?.unwrap() = 20;
+    /// *queue.front_mut(tx)?.unwrap() = 10;
+    /// *queue.back_mut(tx)?.unwrap() = 30;
+    /// assert_eq!(queue.set(tx, 1, 21)?, 20);
+    /// queue.swap(tx, 0, 2)?;
+    /// assert!(queue.iter(tx)?.eq(&[30, 21, 10]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
@@ -414,6 +446,20 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Inserts an element at `index`, and moves those before it or those behind it, whichever are fewer; logs what moves.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// queue.insert(tx, 1, 10)?;
+    /// assert_eq!((queue.remove(tx, 0)?, queue.remove(tx, 7)?), (Some(1), None));
+    /// assert!(queue.iter(tx)?.eq(&[10, 2, 3]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) behind the end; and as [`push_back`](PVecDeque::push_back).
     pub fn insert(self, tx: &mut impl Writer, index: usize, value: T) -> Result<()> {
@@ -473,6 +519,25 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Keeps the elements for which `keep` is true, in their order. The others are released. Logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, 1..=9)?;
+    /// queue.retain(tx, |n| n % 2 == 1)?;
+    /// queue.truncate(tx, 3)?;
+    /// assert!(queue.iter(tx)?.eq(&[1, 3, 5]));
+    /// queue.clear(tx)?;
+    /// queue.shrink_to_fit(tx)?;
+    /// assert_eq!(queue.capacity(tx)?, 0);
+    /// queue.reserve(tx, 100)?;
+    /// assert_eq!(queue.capacity(tx)?, 128);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`truncate`](PVecDeque::truncate).
@@ -727,14 +792,14 @@ fn release_numbers<T: Persistent>(
     Ok(())
 }
 
-/// An iterator over the elements of a [`PVecDeque`], from front to back.
+/// An iterator over the elements of a [`PVecDeque`], from front to back: see [`PVecDeque::iter`].
 #[derive(Clone, Debug)]
-pub struct DequeIter<'a, T> {
+pub struct Iter<'a, T> {
     front: slice::Iter<'a, T>,
     back: slice::Iter<'a, T>,
 }
 
-impl<'a, T> Iterator for DequeIter<'a, T> {
+impl<'a, T> Iterator for Iter<'a, T> {
     type Item = &'a T;
 
     #[inline]
@@ -756,7 +821,7 @@ impl<'a, T> Iterator for DequeIter<'a, T> {
     }
 }
 
-impl<'a, T> DoubleEndedIterator for DequeIter<'a, T> {
+impl<'a, T> DoubleEndedIterator for Iter<'a, T> {
     #[inline]
     fn next_back(&mut self) -> Option<&'a T> {
         if self.back.len() == 0 {
@@ -766,8 +831,8 @@ impl<'a, T> DoubleEndedIterator for DequeIter<'a, T> {
     }
 }
 
-impl<T> ExactSizeIterator for DequeIter<'_, T> {}
-impl<T> FusedIterator for DequeIter<'_, T> {}
+impl<T> ExactSizeIterator for Iter<'_, T> {}
+impl<T> FusedIterator for Iter<'_, T> {}
 
 impl<T: Persistent> Persistent for PVecDeque<T> {
     const OWNS: bool = true;
