@@ -80,7 +80,7 @@ const HEADER_ALIGN: u64 = align_of::<BTreeHeader>() as u64;
 const HEADER_LEN: u64 = size_of::<BTreeHeader>() as u64;
 
 /// One more than the number of entries.
-#[inline(always)]
+#[inline]
 fn one_more<K, V>(map: PBTreeMap<K, V>, on: &impl Reader, header: &BTreeHeader) -> Result<u64> {
     match header.len.checked_add(1) {
         Some(len) => Ok(len),
@@ -114,13 +114,13 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The header; that of an empty map for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<BTreeHeader> {
         if self.is_null() { Ok(BTreeHeader { root: 0, len: 0 }) } else { self.load_to_write(on) }
     }
 
     /// The header of a map that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<BTreeHeader> {
         let header = *on.get(self.header)?;
         if (header.root == 0) != (header.len == 0) {
@@ -129,7 +129,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         Ok(header)
     }
 
-    #[inline(always)]
+    #[inline]
     fn write_len(self, tx: &mut impl Writer, len: u64) -> Result<()> {
         tx.write(field!(self.header, BTreeHeader, len), len)
     }
@@ -155,7 +155,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The leaf and the slot in which a key stands.
-    #[inline(always)]
+    #[inline]
     fn locate(self, on: &impl Reader, view: &K::View) -> Result<Option<(Node<K, V>, usize)>> {
         let header = self.load(on)?;
         if header.root == 0 {
@@ -240,7 +240,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         self.put(tx, &ByView(key.borrow()), value)
     }
 
-    #[inline(always)]
+    #[inline]
     fn put(self, tx: &mut impl Writer, sought: &impl Sought<K>, value: V) -> Result<Option<V>> {
         let header = self.load_to_write(tx)?;
         if header.root == 0 {
@@ -532,7 +532,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 }
 
 /// Stores the value of the entry at the end of a path, and returns the old one.
-#[inline(always)]
+#[inline]
 fn replace<K: Key, V: Persistent>(tx: &mut impl Writer, path: &Path, value: V) -> Result<V> {
     let leaf = Node::<K, V>::at(path.leaf().node);
     let head = leaf.load(tx, 0)?;

@@ -149,7 +149,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header, its fields in agreement; that of an empty map for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
         if self.is_null() {
             return Ok(empty_header(0));
@@ -158,7 +158,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header of a map that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<HashMapHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         header.check(on, self.offset())?;
@@ -229,7 +229,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Looks for a key, and takes what is wanted of its slot.
-    #[inline(always)]
+    #[inline]
     fn look<'a, A: Reader, T>(
         self,
         on: &'a A,
@@ -326,7 +326,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Looks for a key that may have to be added.
-    #[inline(always)]
+    #[inline]
     fn search(
         self,
         on: &impl Reader,
@@ -342,7 +342,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Adds an entry of a key that there is not.
-    #[inline(always)]
+    #[inline]
     fn add(
         self,
         tx: &mut impl Writer,
@@ -378,7 +378,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// One empty slot less.
-    #[inline(always)]
+    #[inline]
     fn less_room(self, on: &impl Reader, header: &HashMapHeader) -> Result<u64> {
         match header.room.checked_sub(1) {
             Some(room) => Ok(room),
@@ -389,7 +389,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Stores the counts that an operation changes: side by side, so that one record has them all.
-    #[inline(always)]
+    #[inline]
     fn write_counts(self, tx: &mut impl Writer, header: &HashMapHeader) -> Result<()> {
         let place = field!(self.header, HashMapHeader, len);
         if header.next == 0 {
@@ -424,7 +424,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Removes the entry of a slot.
-    #[inline(always)]
+    #[inline]
     fn take(self, tx: &mut impl Writer, mut header: HashMapHeader, spot: Spot<K, V>) -> Result<(K, V)> {
         let (key, value) = (*tx.get(spot.key())?, *tx.get(spot.value())?);
         let ctrl = spot.group.load(tx)?;
@@ -439,7 +439,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// So many entries less.
-    #[inline(always)]
+    #[inline]
     fn less_entries(self, on: &impl Reader, header: &HashMapHeader, count: u64) -> Result<u64> {
         match header.len.checked_sub(count) {
             Some(len) => Ok(len),

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::{Key, Persistent, Writer};
 
 /// Inserts an entry that is not there at the end of `path`, and returns its leaf and slot.
-#[inline(always)]
+#[inline]
 pub(super) fn insert_at<K: Key, V: Persistent>(
     map: PBTreeMap<K, V>,
     tx: &mut impl Writer,

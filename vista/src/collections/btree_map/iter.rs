@@ -53,7 +53,7 @@ impl<'a, K: Key, V: Persistent> End<'a, K, V> {
         Ok(End { path, leaf })
     }
 
-    #[inline(always)]
+    #[inline]
     fn entry(&self, on: &impl Reader) -> Result<(&'a K, &'a V)> {
         let slot = usize::from(self.leaf.head.order[self.path.leaf().rank % SLOTS_MAX]);
         match (self.leaf.keys.get(slot), self.leaf.values.get(slot)) {
@@ -105,7 +105,7 @@ impl<'a, A: Reader, K: Key, V: Persistent> Iter<'a, A, K, V> {
     }
 
     /// The entry at one end, which moves on.
-    #[inline(always)]
+    #[inline]
     fn step(&mut self, is_forward: bool) -> Option<Result<(&'a K, &'a V)>> {
         let Some([first, last]) = &mut self.ends else { return self.error.take().map(Err) };
         let (end, other) = if is_forward { (first, last) } else { (last, first) };

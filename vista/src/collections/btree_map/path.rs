@@ -25,7 +25,7 @@ pub(super) struct Path {
 }
 
 /// What stands in front of the entries of a node, which is a leaf at level 0.
-#[inline(always)]
+#[inline]
 pub(super) fn load_at<K: Key, V: Persistent>(
     on: &impl Reader,
     node: u64,
@@ -36,31 +36,31 @@ pub(super) fn load_at<K: Key, V: Persistent>(
 
 impl Path {
     /// Number of levels.
-    #[inline(always)]
+    #[inline]
     pub(super) fn height(&self) -> usize {
         self.height
     }
 
     /// The step at a level below the height.
-    #[inline(always)]
+    #[inline]
     pub(super) fn at(&self, level: usize) -> Step {
         self.steps[level]
     }
 
     /// The leaf, and the rank in it.
-    #[inline(always)]
+    #[inline]
     pub(super) fn leaf(&self) -> Step {
         self.steps[0]
     }
 
     /// Moves inside the leaf.
-    #[inline(always)]
+    #[inline]
     pub(super) fn set_rank(&mut self, rank: usize) {
         self.steps[0].rank = rank;
     }
 
     /// The way to where a key stands, or would stand, and whether it does. The map is not empty.
-    #[inline(always)]
+    #[inline]
     pub(super) fn to<K: Key, V: Persistent>(
         on: &impl Reader,
         header: &BTreeHeader,

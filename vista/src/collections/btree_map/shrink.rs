@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::{Key, Persistent, Writer};
 
 /// Removes the entry at the end of `path`. What it owns is the caller's from here on.
-#[inline(always)]
+#[inline]
 pub(super) fn remove_at<K: Key, V: Persistent>(
     map: PBTreeMap<K, V>,
     tx: &mut impl Writer,

@@ -55,7 +55,7 @@ pub struct VacantEntry<'t, K, V, W, Q> {
 }
 
 impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W, Q> {
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(
         map: PHashMap<K, V>,
         tx: &'t mut W,
