@@ -10,6 +10,7 @@ use benches::collections::contenders::{Family, Structure};
 use benches::collections::keys::Order;
 use benches::collections::load::{Cargo, Load, PAIRS};
 use benches::collections::report::{Report, Trial, count_text};
+use benches::collections::subject::RANGE_LEN;
 use benches::machine;
 use benches::plots;
 use benches::task::{Finding, Stopped, Task};
@@ -26,7 +27,7 @@ pub(crate) struct Options {
     #[arg(long)]
     quick: bool,
     /// Numbers of entries, separated by commas: 1000 to 10000000, or to 1000000 if it has to be quick.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(RANGE_LEN as u64..))]
     sizes: Vec<u64>,
     /// Only these collections, without bulk loads and openings of maps that are none of them.
     #[arg(long, value_enum)]

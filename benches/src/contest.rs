@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use vista::{PBTreeMap, PHashMap};
 use workloads::Transfer;
 use workloads::order_entry::{Scale, Transaction};
 use workloads::ycsb::{Record, Request};
@@ -16,6 +17,7 @@ use crate::bank::DebitCredit;
 use crate::bare::{Nothing, Ordered, Undo};
 use crate::engine::{Entry, Level};
 use crate::files::{Files, Setting};
+use crate::mapped::MapKind;
 use crate::memory::{BareKind, VistaKind};
 use crate::one_range::Fill;
 use crate::order_entry::OrderEntry;
@@ -175,7 +177,8 @@ pub fn order_entry(
     entries
 }
 
-/// Everybody on YCSB, std's maps among the bounds.
+/// Everybody on YCSB, std's maps among the bounds; vista as for the others, with records under their numbers, and with
+/// its maps.
 pub fn ycsb(places: &Places, durable: Durable, inputs: &Arc<[Request]>, record_count: u32) -> Vec<Entry> {
     const LEN: usize = size_of::<Record>();
     let workload = Ycsb::new(record_count);
@@ -185,6 +188,11 @@ pub fn ycsb(places: &Places, durable: Durable, inputs: &Arc<[Request]>, record_c
     let tree = move || On::new(workload, Plain::<BTreeMap<u64, [u8; LEN]>, LEN>::new(count));
     entries.insert(1, Entry::elsewhere("std HashMap", Level::Nothing, inputs, hash));
     entries.insert(2, Entry::elsewhere("std BTreeMap", Level::Nothing, inputs, tree));
+    let (files, forced) = (&places.memory, Setting::forced(durable.domain()));
+    let kind = MapKind::<PHashMap<u64, [u8; LEN]>, LEN>::new();
+    entries.push(entry("vista PHashMap", files, forced, inputs, kind, workload));
+    let kind = MapKind::<PBTreeMap<u64, [u8; LEN]>, LEN>::new();
+    entries.push(entry("vista PBTreeMap", files, forced, inputs, kind, workload));
     entries.extend(peers(places, durable, inputs, workload));
     entries
 }

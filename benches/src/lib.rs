@@ -18,6 +18,7 @@ pub mod array; // one range through it
 pub mod order_entry; // five kinds of transactions through it
 pub mod ycsb; // records that are asked for by key through it
 pub mod plain; // std's maps behind that seam
+pub mod mapped; // vista's maps behind it
 pub mod redo; // lrvm behind that seam
 pub mod contest; // who takes part
 pub mod survive; // who keeps what it has acknowledged

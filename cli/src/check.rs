@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::look::look;
 use crate::output::{Bytes, Grouped, Output, Verdict, counted};
+use crate::paint::Paint;
 
 /// Check whether a segment is sound: log, heap and root. Changes nothing.
 ///
@@ -46,7 +47,7 @@ struct Broken {
     found: String,
 }
 
-pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
+pub(crate) fn run(args: &Args, paint: Paint) -> Result<Verdict, Failure> {
     let settled = look(&args.path)?.settled?;
     let is_sound = settled.violations.is_empty();
     let rolled_back = (settled.recovery.transaction != 0).then_some(RolledBack {
@@ -71,13 +72,13 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
     if args.json {
         output.json(&report)?;
     } else {
-        report.print(&mut output)?;
+        report.print(&mut output, paint)?;
     }
     Ok(Verdict::good_if(is_sound))
 }
 
 impl Report {
-    fn print(&self, output: &mut Output) -> Result<(), Failure> {
+    fn print(&self, output: &mut Output, paint: Paint) -> Result<(), Failure> {
         let path = &self.path;
         if let Some(RolledBack { transaction, record_count, byte_count }) = &self.rolled_back {
             let records = counted(*record_count, "record");
@@ -88,12 +89,12 @@ impl Report {
             ))?;
         }
         for Broken { invariant, offset, found } in &self.violations {
-            output.line(format!("{path}: {invariant}: at offset {offset}: {found}"))?;
+            output.line(format!("{path}: {}: at offset {offset}: {found}", paint.bad(invariant)))?;
         }
         let blocks = counted(self.block_count, "block");
         output.line(match self.violations.len() as u64 {
-            0 => format!("{path}: sound: {blocks}, {} allocated", Bytes(self.allocated)),
-            count => format!("{path}: not sound: {}", counted(count, "broken invariant")),
+            0 => format!("{path}: {}: {blocks}, {} allocated", paint.good("sound"), Bytes(self.allocated)),
+            count => format!("{path}: {}: {}", paint.bad("not sound"), counted(count, "broken invariant")),
         })
     }
 }

@@ -183,10 +183,10 @@ impl Store<'_> {
 /// Sets a key; whether something changed.
 fn put(tx: &mut Transaction<'_, Root>, key: &[u8], value: &[u8]) -> vista::Result<Change> {
     let map = Root::or_new(tx, tx.root_ptr())?;
-    if let Some(found) = map.get(tx, key)? {
-        if found.as_slice(tx)? == value {
-            return Ok(Change::None);
-        }
+    if let Some(found) = map.get(tx, key)?
+        && found.as_slice(tx)? == value
+    {
+        return Ok(Change::None);
     }
     let value = PBytes::from_slice(tx, value)?;
     match map.insert(tx, key, value)? {
@@ -364,8 +364,8 @@ impl Scan {
     fn run(&self, store: &Store<'_>, is_json: bool) -> Result<Verdict, Failure> {
         let segment = store.read()?;
         let mut lines = Lines::new();
-        if let Some(range) = self.range() {
-            let range = (bound(&range.0), bound(&range.1));
+        if let Some([from, to]) = self.range() {
+            let range = (bound(&from), bound(&to));
             let mut entries = segment.root()?.range(&segment, range)?;
             let mut left = self.limit.unwrap_or(u64::MAX);
             while left > 0 && !lines.is_closed() {
@@ -386,17 +386,17 @@ impl Scan {
     }
 
     /// The keys that were asked for; `None` if there can be none.
-    fn range(&self) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+    fn range(&self) -> Option<[Bound<Vec<u8>>; 2]> {
         let owned = |text: &Option<OsString>| text.as_ref().map(|text| text.as_bytes().to_vec());
         let prefix = owned(&self.prefix);
         let from = owned(&self.from).into_iter().chain(prefix.clone()).max();
         let to = owned(&self.to).into_iter().chain(prefix.and_then(|prefix| behind(&prefix))).min();
-        if let (Some(from), Some(to)) = (&from, &to) {
-            if from >= to {
-                return None;
-            }
+        if let (Some(from), Some(to)) = (&from, &to)
+            && from >= to
+        {
+            return None;
         }
-        Some((from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded)))
+        Some([from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded)])
     }
 }
 

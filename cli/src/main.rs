@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Info(args) => info::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args, paint),
         Command::Dump(args) => dump::run(&args, paint),
         Command::Recover(args) => recover::run(&args, paint),
         Command::Stress(args) => stress::run(&args, paint),

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, paint: Paint) -> Result<Verdict, Failure> {
             campaign(args, place, seed, Model::new(scale, seed), paint)
         }
         Structure::Map => {
-            let place = create(path, map::SEGMENT_LEN, |tx| map::Maps::create_in(tx))?;
+            let place = create(path, map::SEGMENT_LEN, map::Maps::create_in)?;
             campaign(args, place, seed, map::Model::new(seed), paint)
         }
     }

@@ -1,9 +1,13 @@
 //! A command line that is wrong: what is wrong with it in one line, like every other error.
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 
+use crate::Cli;
 use crate::failure::Failure;
 
 /// Prints help or version if that was asked for, or else what is wrong.
@@ -31,17 +35,15 @@ fn one_line(error: &clap::Error) -> String {
     let said = text.split("\n\nUsage:").next().unwrap_or(&text).split("\n\nFor more").next().unwrap_or(&text);
     let said = said.strip_prefix("error: ").unwrap_or(said);
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    format!("{} (see '{} --help')", lines.join("; ").replace(":;", ":"), command(error))
+    format!("{} (see '{} --help')", lines.join("; ").replace(":;", ":"), command())
 }
 
-/// The command that the line was for, by its usage: the words in front of the first argument.
-fn command(error: &clap::Error) -> String {
-    let usage = match error.get(ContextKind::Usage) {
-        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
-        _ => String::new(),
-    };
-    let words = usage.split_whitespace().skip_while(|word| *word != "vista");
-    let words = words.take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
-    let words: Vec<_> = words.collect();
-    if words.is_empty() { "vista".to_owned() } else { words.join(" ") }
+/// The command that the line was for: its first word that is one.
+fn command() -> String {
+    let is_command =
+        |word: &OsString| Cli::command().get_subcommands().any(|command| *word == command.get_name());
+    match env::args_os().skip(1).find(is_command) {
+        Some(word) => format!("vista {}", word.display()),
+        None => "vista".to_owned(),
+    }
 }

@@ -40,6 +40,15 @@ impl Expect {
 
     /// Ok if `found` is the state after `acked` or after `begun` operations. `states[n]` is the one after `n`.
     ///
+    /// ```
+    /// use crash_sim::Expect;
+    ///
+    /// let states = [0, 10, 20]; // After so many operations.
+    /// let expect = Expect { acked: 1, begun: 2 };
+    /// assert!(expect.one_of(&states, &10).is_ok() && expect.one_of(&states, &20).is_ok());
+    /// assert!(expect.one_of(&states, &0).is_err(), "what was acknowledged is lost");
+    /// ```
+    ///
     /// # Errors
     /// What was found, and what was allowed.
     pub fn one_of<S: PartialEq + fmt::Debug>(&self, states: &[S], found: &S) -> Result<(), BoxError> {
@@ -260,6 +269,25 @@ impl<T> Campaign<T> {
     }
 
     /// Who records; by default the seam.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::{Model, Recorder};
+    ///
+    /// let report = campaign().recorder(Recorder::Machine).explore(Model::Coherent);
+    /// report.assert(); // Skipped, with the reason, where there is no such recorder.
+    /// ```
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
@@ -290,6 +318,24 @@ impl<T> Campaign<T> {
     }
 
     /// After so many recoveries that changed anything the workload goes on where it was, and is crashed again.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::Model;
+    ///
+    /// campaign().resume(10).explore(Model::Adr).assert();
+    /// ```
     pub fn resume(mut self, count: usize) -> Self {
         self.budget.resumed = count;
         self
@@ -311,6 +357,25 @@ impl<T> Campaign<T> {
     /// Ends after so many distinct images, and reports how many are left. Which ones they are is chosen by the
     /// [seed](Campaign::seed): from all of the workload alike, half of them for the recoveries if these have as many. All
     /// images that are chosen are kept in memory, each as large as the workload's changes.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::Model;
+    ///
+    /// let report = campaign().images_max(1).explore(Model::Adr);
+    /// assert!(report.is_ok() && !report.is_complete() && report.left > 0);
+    /// ```
     pub fn images_max(mut self, count: usize) -> Self {
         self.budget.images = count;
         self
@@ -360,6 +425,25 @@ impl<T> Campaign<T> {
     /// Runs it: every crash image of the operations under the model, recovered; every crash of that recovery, recovered;
     /// until no new image appears.
     ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::Model;
+    ///
+    /// let report = campaign().explore(Model::Adr);
+    /// assert!(report.is_ok() && report.is_complete(), "{report}");
+    /// ```
+    ///
     /// # Panics
     /// If a closure is missing.
     pub fn explore(&self, model: Model) -> Report {
@@ -375,6 +459,25 @@ impl<T> Campaign<T> {
     /// campaign under the models until one notices. The domain is that of the first model, if none was set. What none notices is needless, or beyond these models and this
     /// workload.
     ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::Model;
+    ///
+    /// let mutants = campaign().mutants(&[Model::Adr]);
+    /// assert_eq!(mutants.unnoticed().count(), 0, "every store, write-back and fence is needed");
+    /// ```
+    ///
     /// # Panics
     /// As [`explore`](Campaign::explore), and if the campaign fails with nothing left out.
     pub fn mutants(&mut self, models: &[Model]) -> Mutants {
@@ -382,6 +485,28 @@ impl<T> Campaign<T> {
     }
 
     /// What the recorder sees of the workload when nothing crashes.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::trace::Event;
+    /// use rio::Domain;
+    ///
+    /// let trace = campaign().domain(Domain::Adr).record()?;
+    /// let fences = trace.events().iter().filter(|event| **event == Event::Fence).count();
+    /// assert_eq!(fences, 2, "one for each operation");
+    /// # Ok::<_, String>(())
+    /// ```
     ///
     /// # Errors
     /// What is missing here for the recorder, or what fails in the workload.
@@ -394,6 +519,25 @@ impl<T> Campaign<T> {
 
     /// Runs one case alone, as the replay line of a report names it; for regression tests. A program that was mended may
     /// not come to that crash any more; then the report says that it was [skipped](Report::skipped), and why.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::Model;
+    ///
+    /// // A case of an earlier report, kept as a regression test: a crash behind the second event.
+    /// campaign().replay(Model::Coherent, "2").assert();
+    /// ```
     ///
     /// # Panics
     /// If a closure is missing, the case is not well-formed, or fails before its last crash.

@@ -52,3 +52,7 @@ pub use model::Model;
 pub use mutants::{Dropped, Mutant, Mutants};
 pub use report::{Failure, Oracle, Report};
 pub use sim::Sim;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -12,6 +12,14 @@ use crate::image::{Canvas, Sequence};
 use crate::trace::{Event, Trace};
 
 /// What survives of stores when everything stops.
+///
+/// ```
+/// use crash_sim::Model;
+/// use rio::Domain;
+///
+/// assert_eq!(Model::Coherent.domain(), Domain::PageCache);
+/// println!("{}", Model::Adr.blind_spots());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Model {
     /// Everything that was stored: the process dies, its memory stays (page cache, or caches inside the power-fail

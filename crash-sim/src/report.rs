@@ -221,6 +221,22 @@ impl Report {
 
     /// Ends the test if anything failed. What could not run here is printed, and passes.
     ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// campaign().explore(crash_sim::Model::Coherent).assert();
+    /// ```
+    ///
     /// # Panics
     /// With the report, if there is a failure.
     pub fn assert(&self) {

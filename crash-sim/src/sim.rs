@@ -433,6 +433,16 @@ fn give_up() {
 
 impl Sim {
     /// A medium of `size` bytes of zero outside of any campaign, on memory of its own, that may grow to `capacity`.
+    ///
+    /// ```
+    /// use crash_sim::Sim;
+    /// use rio::Domain;
+    ///
+    /// let mut sim = Sim::new(4096, 8192, Domain::Adr);
+    /// sim.store(64, 7);
+    /// sim.persist(64, 8);
+    /// assert_eq!(sim.load(64), 7);
+    /// ```
     pub fn new(size: u64, capacity: u64, domain: Domain) -> Sim {
         let stage = Stage::on_heap(capacity.max(size));
         stage.set_len(size);

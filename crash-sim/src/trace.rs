@@ -78,6 +78,15 @@ impl Event {
 pub type Site = u64;
 
 /// A recorded stream of events.
+///
+/// ```
+/// use crash_sim::trace::{Event, Trace};
+///
+/// let mut trace = Trace::new();
+/// trace.push_store(0, &[1; 8], false, 0);
+/// trace.push(Event::Fence, 0);
+/// assert_eq!((trace.len(), trace.events()[1]), (2, Event::Fence));
+/// ```
 #[derive(Clone, Default)]
 pub struct Trace {
     events: Vec<Event>,

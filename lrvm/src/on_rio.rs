@@ -229,6 +229,26 @@ impl Devices for Regions {
 }
 
 /// A medium divided into parts with names: a log and its segments in one region, or in a crash tester's memory.
+///
+/// ```
+/// use lrvm::on_rio::Partition;
+/// use lrvm::{Begin, End, Options};
+/// use lrvm::rio::Buffer;
+///
+/// // One medium, divided: in a crash tester's memory, or in one region.
+/// let parts = Partition::new(Buffer::new(2 << 20, 2 << 20), [("log", 1 << 20), ("data", 4096)])?;
+/// let log = parts.device("log")?;
+/// lrvm::create_log_on(&log)?;
+/// let rvm = Options::new().background(false).open_on(Box::new(log), Box::new(parts), "log")?;
+/// let mut region = rvm.map("data", 0..4096)?;
+/// let mut tx = rvm.begin(Begin::Restore)?;
+/// let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(End::Flush)?;
+/// # drop(region);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Partition<M: Medium> {
     parts: Arc<[(String, Arc<Part<M>>)]>,
 }

@@ -142,6 +142,18 @@ impl Options {
     ///
     /// A crash in the middle loses nothing: the next opening does it again.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// use lrvm::{Options, Truncation};
+    ///
+    /// let options = Options::new().truncation(Truncation::Epoch).threshold(75).background(false);
+    /// let rvm = options.open(&log)?;
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::SegmentTooShort`], [`Error::InUse`], [`Error::Option`]; the system's.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Rvm> {
@@ -204,6 +216,14 @@ pub(crate) fn open_error(name: &Arc<str>, source: std::io::Error) -> Error {
 /// Makes a log with room for `len` bytes of records: a file, all of it really written, that has its name when it is
 /// whole. A crash in the middle may leave a hidden file beside it, and no log.
 ///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// let log = dir.path().join("log");
+/// lrvm::create_log(&log, 1 << 20)?;
+/// assert!(lrvm::create_log(&log, 1 << 20).is_err(), "there is one");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Option`] unless `len` is whole pages; the system's, where there is something of this name or no space.
 pub fn create_log(path: impl AsRef<Path>, len: u64) -> Result<()> {
@@ -224,6 +244,13 @@ pub fn create_log_on(device: &dyn Device) -> Result<()> {
 }
 
 /// Makes a segment of `len` bytes: a file of zeroes, all of it really written, that has its name when it is whole.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// lrvm::create_segment(dir.path().join("data"), 8192)?;
+/// assert!(lrvm::create_segment(dir.path().join("odd"), 100).is_err(), "no whole pages");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Unaligned`] unless `len` is whole pages; the system's, where there is something of this name or no space.

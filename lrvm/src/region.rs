@@ -157,12 +157,39 @@ impl Region {
     }
 
     /// All bytes, aligned to a page.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let region = rvm.map(&data, 0..4096)?;
+    /// assert_eq!(region.bytes()[..4], [0; 4]);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: (1) All of it. (2) Bytes are lent for writing only by a transaction, which borrows the region alone.
         unsafe { self.shared.memory.bytes(0..self.shared.memory.len()) }
     }
 
     /// The value at `offset`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let region = rvm.map(&data, 0..4096)?;
+    /// assert_eq!(region.read::<u64>(4088)?, 0);
+    /// assert!(region.read::<u64>(4090).is_err(), "beyond the end");
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutsideRegion`].

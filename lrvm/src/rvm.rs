@@ -129,6 +129,16 @@ pub(crate) struct Commit {
 impl Rvm {
     /// Opens the log at `path` with the default [`Options`], and recovers.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// lrvm::create_log(&log, 1 << 20)?;
+    /// let rvm = lrvm::Rvm::open(&log)?; // Recovers.
+    /// assert_eq!(rvm.recovery().transactions, 0);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Rvm> {
@@ -203,6 +213,19 @@ impl Rvm {
     /// Maps these bytes of a segment, whole pages, and copies them in. What was committed to them before is there, be it
     /// durable or not, and whether or not they have been mapped before.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map(&data, 0..4096)?;
+    /// assert_eq!(region.read::<u64>(0)?, 0);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unaligned`], [`Error::OutsideSegment`], [`Error::Overlap`] with what is mapped, [`Error::Name`],
     /// [`Error::TooManySegments`], [`Error::InUse`], [`Error::NoMemory`]; the system's.
@@ -239,6 +262,24 @@ impl Rvm {
 
     /// Begins a transaction. It has no region yet: see [`Transaction::enlist`].
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// use lrvm::{Begin, End};
+    ///
+    /// let mut tx = rvm.begin(Begin::Restore)?;
+    /// let all = tx.enlist(&mut region)?;
+    /// tx.write(all, 0, &7_u64)?;
+    /// tx.commit(End::Flush)?;
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Poisoned`].
     pub fn begin<'r>(&self, begin: Begin) -> Result<Transaction<'r>> {
@@ -250,6 +291,27 @@ impl Rvm {
 
     /// Makes durable all that has committed.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// use lrvm::{Begin, End};
+    ///
+    /// for n in 0..10_u64 {
+    ///     let mut tx = rvm.begin(Begin::Restore)?;
+    ///     let all = tx.enlist(&mut region)?;
+    ///     tx.write(all, 0, &n)?;
+    ///     tx.commit(End::NoFlush)?; // A crash may lose it,
+    /// }
+    /// rvm.flush()?; //                  and from here on none of them: one sync for all.
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The system's, after which the log is out of use; [`Error::Poisoned`].
     pub fn flush(&self) -> Result<()> {
@@ -260,6 +322,25 @@ impl Rvm {
 
     /// Flushes, brings all that is in the log into the segments and empties the log. Commits may go on meanwhile; what they
     /// add stays.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// # tx.write(all, 0, &7_u64)?;
+    /// # tx.commit(lrvm::End::Flush)?;
+    /// assert!(rvm.query().used > 0);
+    /// rvm.truncate()?; // All of it is in the segments now.
+    /// assert_eq!(rvm.query().used, 0);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`flush`](Rvm::flush).
@@ -280,11 +361,39 @@ impl Rvm {
     }
 
     /// How it stands.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// assert_eq!((rvm.query().used, rvm.query().region_count), (0, 0));
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn query(&self) -> Query {
         self.inner.query()
     }
 
     /// Counts since it was opened.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.write(all, 0, &7_u64)?;
+    /// tx.commit(lrvm::End::Flush)?;
+    /// assert_eq!(rvm.statistics().flush_commits, 1);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn statistics(&self) -> Statistics {
         self.inner.lock().statistics
     }
@@ -307,6 +416,16 @@ impl Rvm {
     }
 
     /// Flushes, brings everything into the segments, and marks the log as closed in order: RVM's `terminate`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// rvm.close()?; // Flushes, and tells of an error.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::StillMapped`]; the system's. Nothing durable is lost then, and opening the log recovers it.

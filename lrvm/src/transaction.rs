@@ -91,6 +91,22 @@ impl<'r> Transaction<'r> {
 
     /// Takes a region into the transaction, until it ends.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// let all = tx.enlist(&mut region)?; // Nobody else has the region until the transaction ends.
+    /// assert_eq!(tx.bytes(all)?.len(), 4096);
+    /// # drop(tx);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OtherLog`], [`Error::Spoiled`].
     pub fn enlist(&mut self, region: &'r mut Region) -> Result<Enlisted> {
@@ -109,6 +125,23 @@ impl<'r> Transaction<'r> {
     /// Declares a range and lends it for writing: what it holds when the transaction commits is what will be durable.
     /// Its bytes are what they were; a range may be declared more than once.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.set_range(all, 16, 3)?.copy_from_slice(b"abc");
+    /// tx.commit(lrvm::End::Flush)?;
+    /// assert_eq!(region.bytes()[16..19], *b"abc");
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutsideRegion`], [`Error::NotEnlisted`]; nothing has changed then.
     pub fn set_range(&mut self, region: Enlisted, offset: u64, len: u64) -> Result<&mut [u8]> {
@@ -116,6 +149,23 @@ impl<'r> Transaction<'r> {
     }
 
     /// Declares a range and stores these bytes to it: RVM's `modify_bytes`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.modify(all, 16, b"abc")?;
+    /// assert_eq!(tx.bytes(all)?[16..19], *b"abc");
+    /// # drop(tx);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`set_range`](Transaction::set_range).
@@ -125,6 +175,23 @@ impl<'r> Transaction<'r> {
     }
 
     /// The same with a value.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.write(all, 8, &[1_u32, 2])?;
+    /// tx.commit(lrvm::End::Flush)?;
+    /// assert_eq!(region.read::<u32>(12)?, 2);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`set_range`](Transaction::set_range).
@@ -145,6 +212,22 @@ impl<'r> Transaction<'r> {
     }
 
     /// Commits. What a crash in the middle leaves is all of it or nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.write(all, 0, &7_u64)?;
+    /// tx.commit(lrvm::End::Flush)?; // Durable on return.
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::TooLarge`], after which it has been aborted (without restore, its regions are
@@ -167,6 +250,23 @@ impl<'r> Transaction<'r> {
     }
 
     /// Rolls back.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 20)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.write(all, 0, &7_u64)?;
+    /// tx.abort()?;
+    /// assert_eq!(region.read::<u64>(0)?, 0);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoRestore`] if it began without restore and has declared a range: its regions are then

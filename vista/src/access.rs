@@ -2,6 +2,9 @@
 //!
 //! A method of a collection takes any [`Reader`], so that it reads through a segment and, inside a transaction, through
 //! that; what changes something takes a [`Writer`], which is a transaction.
+//!
+//! The calls are inlined into collections in a release. A debug build has each of them once for a type: inlined everywhere,
+//! the collections of a program would take minutes to compile.
 
 use rio::Medium;
 
@@ -147,12 +150,14 @@ impl<R: Persistent, M: Medium> sealed::Sealed for Transaction<'_, R, M> {}
 impl<M: Medium> sealed::Sealed for Inspector<M> {}
 
 impl<R: Persistent, M: Medium> Reader for Segment<R, M> {
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
         Segment::get(self, ptr)
     }
 
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
         Segment::slice(self, slice)
     }
@@ -167,12 +172,14 @@ impl<R: Persistent, M: Medium> Reader for Segment<R, M> {
 }
 
 impl<R: Persistent, M: Medium> Reader for Transaction<'_, R, M> {
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T> {
         Transaction::get(self, ptr)
     }
 
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
         Transaction::slice(self, slice)
     }
@@ -206,17 +213,20 @@ impl<M: Medium> Reader for Inspector<M> {
 }
 
 impl<R: Persistent, M: Medium> Writer for Transaction<'_, R, M> {
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn get_mut<T: Persistent>(&mut self, ptr: PPtr<T>) -> Result<&mut T> {
         Transaction::get_mut(self, ptr)
     }
 
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn slice_mut<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<&mut [T]> {
         Transaction::slice_mut(self, slice)
     }
 
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn write<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
         Transaction::write(self, ptr, value)
     }
@@ -235,7 +245,8 @@ impl<R: Persistent, M: Medium> Writer for Transaction<'_, R, M> {
         core.free(batch, offset, len, align)
     }
 
-    #[inline(always)]
+    #[cfg_attr(debug_assertions, inline(never))]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn store_spare<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
         let place = self.spare(PSlice::<T>::from_raw_parts(ptr.offset(), 1))?;
         self.parts().0.space.store_bytes(place, bytemuck::bytes_of::<T>(&value));
@@ -305,7 +316,7 @@ impl<M: Medium> Core<M> {
 
     #[inline(never)]
     fn log_spare_ordered(&mut self, batch: &mut crate::batch::Batch, place: Place<u8>) -> Result<()> {
-        if place.len() == 0 {
+        if place.len() == 0 || planted!(SpareNotFlushed) {
             return Ok(());
         }
         self.settle_for(batch, place);

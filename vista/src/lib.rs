@@ -127,9 +127,5 @@ pub use transaction::{Pointers, Savepoint, Transaction};
 pub use rio;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme_of_the_workspace {}
-
-#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -232,4 +232,13 @@ plants! {
         "creation stores the segment header first: something opens that is no segment yet"
     CreationNotFenced "creation-not-fenced" Adr Crash
         "no fence between a new segment's content and its header: something opens that lacks content"
+    // Collections.
+    SpareNotFlushed "spare-not-flushed" Adr Crash
+        "a commit does not flush what was stored to spare bytes: a collection counts entries that are lost"
+    PoppedElementAsSpare "popped-element-as-spare" Both Crash
+        "a vector takes the place of an element that this transaction popped for spare: a rollback does not bring it back"
+    DeletedSlotAsSpare "deleted-slot-as-spare" Both Crash
+        "a hash map takes a slot for spare whose entry this transaction removed: a rollback does not bring it back"
+    UsedSlotAsSpare "used-slot-as-spare" Both Crash
+        "a B-tree takes a slot for spare whose entry this transaction removed: a rollback does not bring it back"
 }

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use rio::Region;
 use serde::{Deserialize, Serialize};
 use vista::layout::LOG_OFFSET;
-use vista::{PVec, PVecDeque};
+use vista::{PBTreeMap, PHashMap, PVec, PVecDeque};
 
 use super::ours::{Handle, LOG_LEN, Ours};
 use super::subject::Subject;
@@ -194,8 +194,8 @@ pub fn contenders<const LEN: usize>(family: Family) -> Vec<Contender> {
             let mut contenders = vec![
                 Contender::bound::<HashMap<u64, [u8; LEN]>>("std HashMap", Structure::Hash),
                 Contender::bound::<BTreeMap<u64, [u8; LEN]>>("std BTreeMap", Structure::Btree),
-                //Contender::ours::<PHashMap<u64, [u8; LEN]>, LEN>("vista PHashMap", Structure::Hash),
-                //Contender::ours::<PBTreeMap<u64, [u8; LEN]>, LEN>("vista PBTreeMap", Structure::Btree),
+                Contender::ours::<PHashMap<u64, [u8; LEN]>, LEN>("vista PHashMap", Structure::Hash),
+                Contender::ours::<PBTreeMap<u64, [u8; LEN]>, LEN>("vista PBTreeMap", Structure::Btree),
             ];
             contenders.extend(others::<LEN>());
             contenders

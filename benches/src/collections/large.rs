@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use nix::sys::signal::{Signal, raise};
 use serde::{Deserialize, Serialize};
-use vista::{Error, PVec, Segment, SegmentOptions};
+use vista::{Error, PBTreeMap, PHashMap, Segment, SegmentOptions};
 
 use super::contenders::Structure;
 use super::keys::{self, Order};
@@ -74,8 +74,8 @@ pub fn die_in(structure: Structure, path: &Path) -> vista::Result<()> {
     }
 }
 
-type Hash = PVec<[u8; VALUE_LEN]>;
-type Tree = PVec<[u8; VALUE_LEN]>;
+type Hash = PHashMap<u64, [u8; VALUE_LEN]>;
+type Tree = PBTreeMap<u64, [u8; VALUE_LEN]>;
 
 /// Fills a segment of `len` bytes with a map, and opens it `times` times. `kill` runs [`die`] on the path in another
 /// process.

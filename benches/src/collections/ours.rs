@@ -3,7 +3,7 @@
 //! `batch` operations make a transaction; reads need none. Start at [`Ours`] and [`Handle`].
 
 use rio::Medium;
-use vista::{PPtr, PVec, PVecDeque, Persistent, Reader, Result, Segment, Writer};
+use vista::{PBTreeMap, PHashMap, PPtr, PVec, PVecDeque, Persistent, Reader, Result, Segment, Writer};
 
 use super::keys::{value, word_of};
 use super::subject::{Operation, RANGE_LEN, Subject, sum, walk};
@@ -183,7 +183,6 @@ impl<const LEN: usize> Handle<LEN> for PVecDeque<[u8; LEN]> {
     }
 }
 
-#[cfg(any())]
 impl<const LEN: usize> Handle<LEN> for PHashMap<u64, [u8; LEN]> {
     fn offers(operation: Operation) -> bool {
         operation != Operation::Range
@@ -217,7 +216,6 @@ impl<const LEN: usize> Handle<LEN> for PHashMap<u64, [u8; LEN]> {
     }
 }
 
-#[cfg(any())]
 impl<const LEN: usize> Handle<LEN> for PBTreeMap<u64, [u8; LEN]> {
     fn offers(_: Operation) -> bool {
         true

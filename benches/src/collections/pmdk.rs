@@ -2,8 +2,11 @@
 //!
 //! They are examples of PMDK's, which Debian ships as sources with the library; they are compiled from there as they are.
 //! Where they are not installed they do not take part. A map keeps an object's id of 16 bytes under a key; values of 8
-//! bytes stand in the id itself, which spares the allocation that longer ones need. The tree has no call that begins at
-//! a key, and so no ranges. The environment is the one of the other comparisons at the level of a process crash. Start at
+//! bytes stand in the id itself, which spares the allocation that longer ones need.
+//!
+//! The tree has no call that begins at a key, and so no ranges. Nor is anything taken away from it: in version 1.12.1
+//! `btree_map_remove` fails ("invalid pool uuid") after some dozens of removals, where more than a thousand keys were
+//! inserted in ascending order. The environment is the one of the other comparisons at the level of a process crash. Start at
 //! [`contenders`].
 
 #![allow(unsafe_code)] // A library in C.
@@ -46,6 +49,8 @@ struct Calls {
     remove: unsafe extern "C" fn(*mut Pool, Map, u64) -> Oid,
     get: unsafe extern "C" fn(*mut Pool, Map, u64) -> Oid,
     foreach: unsafe extern "C" fn(*mut Pool, Map, Visit, *mut c_void) -> c_int,
+    /// Whether what is removed can be relied upon.
+    removes: bool,
 }
 
 const HASH: Calls = Calls {
@@ -54,6 +59,7 @@ const HASH: Calls = Calls {
     remove: hm_tx_remove,
     get: hm_tx_get,
     foreach: hm_tx_foreach,
+    removes: true,
 };
 
 const TREE: Calls = Calls {
@@ -62,6 +68,7 @@ const TREE: Calls = Calls {
     remove: btree_map_remove,
     get: btree_map_get,
     foreach: btree_map_foreach,
+    removes: false,
 };
 
 /// Both maps, if this process has the environment for them.
@@ -94,7 +101,7 @@ pub fn contenders<const LEN: usize>() -> Vec<Contender> {
         contender(
             "libpmemobj btree_map",
             Structure::Btree,
-            "PMDK's example btree_map; PMEM_NO_FLUSH=1",
+            "PMDK's example btree_map, whose removals fail; PMEM_NO_FLUSH=1",
             TREE,
         ),
     ]
@@ -166,7 +173,7 @@ extern "C" fn visit<const LEN: usize>(_: u64, value: Oid, argument: *mut c_void)
 
 impl<const LEN: usize> Subject for Pairs<LEN> {
     fn offers(&self, operation: Operation) -> bool {
-        operation != Operation::Range
+        operation != Operation::Range && (operation != Operation::Remove || self.calls.removes)
     }
 
     fn insert(&mut self, keys: &[u64], batch: usize) {
@@ -190,7 +197,7 @@ impl<const LEN: usize> Subject for Pairs<LEN> {
         self.within(keys, batch, |key| {
             // SAFETY: as above.
             let value = unsafe { (self.calls.remove)(self.pool.pool(), self.map, key) };
-            assert!(value.pool_id != 0, "an entry that is there");
+            assert!(value.pool_id != 0, "an entry that is there: {key} {}", crate::pmdk::reason());
             if !Self::IS_INLINE {
                 self.pool.free(value);
             }

@@ -201,8 +201,9 @@ pub fn trial(
             for &place in &places {
                 let racer = &mut racers[place];
                 turn(racer.contender);
+                racer.renew(setup, files);
                 racer.attempt(|racer, subject| {
-                    if !step.operations().iter().all(|&operation| subject.offers(operation)) {
+                    if !subject.offers(step.operations()[0]) {
                         return;
                     }
                     if round == 0 {
@@ -254,6 +255,18 @@ impl Racer<'_> {
         }
     }
 
+    /// Makes the collection anew, if nothing can be taken away from it and it has grown by a quarter.
+    fn renew(&mut self, setup: Setup, files: &Files) {
+        let removes = |made: &Made| made.subject.offers(Operation::Remove);
+        let has_grown = self.next > setup.entries + setup.entries / 4;
+        if !has_grown || self.made.as_ref().is_none_or(removes) {
+            return;
+        }
+        drop(self.made.take());
+        let Racer { made, failure, .. } = Racer::enter(self.contender, setup, 0, files);
+        (self.made, self.failure, self.next) = (made, failure, setup.entries);
+    }
+
     /// Does something with the collection; if it panics, it is out.
     fn attempt(&mut self, work: impl FnOnce(&mut Self, &mut dyn Subject)) {
         let Some(mut made) = self.made.take() else { return };
@@ -278,7 +291,12 @@ impl Racer<'_> {
     ) -> usize {
         let batch = step.batch();
         let budget = plan.budget.as_nanos() as f64;
-        let most = plan.most.next_multiple_of(batch);
+        let most = match step {
+            Step::Write(_) if !subject.offers(Operation::Remove) => {
+                plan.most.min(setup.entries as usize / 4).next_multiple_of(batch)
+            }
+            _ => plan.most.next_multiple_of(batch),
+        };
         let mut count = 16_usize.next_multiple_of(batch);
         let mut fastest = f64::INFINITY;
         loop {
@@ -381,6 +399,10 @@ impl Racer<'_> {
             let started = Instant::now();
             subject.insert(&fresh, batch);
             times[0] += started.elapsed();
+            if !subject.offers(Operation::Remove) {
+                self.next += part as u64;
+                continue;
+            }
             if setup.order == Order::Random {
                 shuffle(&mut fresh, &mut self.random);
             }
@@ -407,11 +429,11 @@ impl Racer<'_> {
             }
             _ => ordered.sum(0..setup.entries as usize),
         };
-        assert_eq!(
-            subject.iterate(u64::MAX),
-            (setup.entries, sum),
-            "the entries, and the sum of their words"
-        );
+        // Of those from which nothing can be taken away, also what was added.
+        let removes = subject.offers(Operation::Remove);
+        let added = if removes { setup.entries..setup.entries } else { setup.entries..self.next };
+        let sum = sum.wrapping_add(keys::sum(added.clone().map(|number| setup.order.key(number))));
+        assert_eq!(subject.iterate(u64::MAX), (added.end, sum), "the entries, and the sum of their words");
         for operation in [Operation::Hit, Operation::Miss] {
             if !subject.offers(operation) {
                 continue;
@@ -458,6 +480,9 @@ fn figures(steps: &[Step], counts: &[usize], times: &[Vec<Vec<f64>>], undo: &[Un
             continue; // It does not offer that.
         }
         for (which, operation) in step.operations().into_iter().enumerate() {
+            if times[at].iter().any(|times| times[which] == 0.0) {
+                continue; // Nothing was done.
+            }
             let rounds: Vec<f64> = times[at].iter().map(|times| times[which]).collect();
             let counted = undo.iter().find(|(other, batch, _)| (*other, *batch) == (operation, step.batch()));
             figures.push(Figure {

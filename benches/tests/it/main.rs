@@ -4,6 +4,7 @@
 
 mod engines; // every engine ends in the model's state
 mod records; // every workload on every store behind the seam
+mod collections; // collections side by side
 mod survive; // who keeps what it has acknowledged
 mod counts; // fences, lines, allocations, system calls
 mod others; // opening, recovery and fragmentation

@@ -212,7 +212,7 @@ mod tests {
     /// Maps after some transactions; the last of them as `last` makes it.
     fn maps(last: impl FnOnce(&mut Transaction<'_, Maps>, &Changes)) -> Segment<Maps> {
         let mut segment = SegmentOptions::new().size(SEGMENT_LEN).anonymous::<Maps>().unwrap();
-        segment.transaction(|tx| Maps::create_in(tx)).unwrap();
+        segment.transaction(Maps::create_in).unwrap();
         let (changes, _) = Changes::find(&segment, SEED).unwrap();
         for index in 0..499 {
             segment.transaction(|tx| changes.transact(tx, index)).unwrap();

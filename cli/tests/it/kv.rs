@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -321,7 +320,7 @@ fn a_store_that_is_in_use_is_refused_or_waited_for() {
     good(&kv(&path, &["set", "a", "b"]));
     // An import that waits for more lines has it open.
     let mut child = command();
-    child.args(["kv", text(&path), "import", "-", "--format", "tsv", "--batch", "1"]).process_group(0);
+    child.args(["kv", text(&path), "import", "-", "--format", "tsv", "--batch", "1", "--wait", "20"]);
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(b"c\td\n").unwrap();

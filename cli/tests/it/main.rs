@@ -6,6 +6,7 @@ mod dump; // records, pages and values
 mod recover; // rolling back, for real
 mod campaigns; // stress and bench
 mod kv; // a store, as a shell sees it
+mod terminal; // colours and bars
 mod pages; // completions, man pages, help
 mod refusals; // what cannot be opened, and what nobody reads
 mod support; // running the binary, and making segments

@@ -1,8 +1,11 @@
 //! `recover`: that it rolls back and closes, and when it does not.
 
 use std::fs;
+use std::mem::offset_of;
+use std::path::Path;
 
 use vista::Segment;
+use vista::rio::layout::{COPY_LEN, HeaderCopy, MAGIC};
 
 use crate::support::{Dir, Root, die_in_transaction, make_segment, text, vista};
 
@@ -78,21 +81,15 @@ fn what_is_not_sound_is_left_as_it_is() {
     assert_eq!(fs::read(&path).unwrap(), bytes, "the file was changed");
 }
 
-/// Makes the file look as if the system had gone down since it was opened.
-fn reboot(path: &std::path::Path) {
+/// Makes the file look as if the system had gone down since it was opened: another boot id in both copies of the header.
+fn reboot(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
-    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let digits: String = boot_id.chars().filter(char::is_ascii_hexdigit).collect();
-    let id: Vec<u8> = (0..16).map(|at| u8::from_str_radix(&digits[at * 2..][..2], 16).unwrap()).collect();
-    let mut found = 0;
-    for page in [0, 4096] {
-        let header = &mut bytes[page..page + 4096];
-        if let Some(at) = header.windows(16).position(|window| window == id) {
-            header[at] ^= 1;
-            found += 1;
-        }
+    for copy in bytes.chunks_mut(COPY_LEN).take(2).filter(|copy| copy.starts_with(&MAGIC)) {
+        copy[offset_of!(HeaderCopy, boot_id)] ^= 1;
+        let crc_at = offset_of!(HeaderCopy, crc);
+        let crc = crc32fast::hash(&copy[..crc_at]);
+        copy[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
     }
-    assert!(found > 0, "the header has the boot id");
     fs::write(path, bytes).unwrap();
 }
 
@@ -104,7 +101,12 @@ fn a_file_from_before_a_reboot_is_taken_only_by_who_insists() {
     die_in_transaction(&path);
     reboot(&path);
     let bytes = fs::read(&path).unwrap();
-    let said = vista(&["recover", text(&path)]);
-    assert_eq!((said.code, said.stderr.lines().count()), (2, 1), "{}{}", said.stdout, said.stderr);
+    for args in [&["recover"][..], &["recover", "--dry-run"]] {
+        let said = vista(&[args, &[text(&path)]].concat());
+        said.is_refusal(&["left open across a reboot", "recover --accept-reboot"]);
+    }
     assert_eq!(fs::read(&path).unwrap(), bytes, "the file was changed");
+    let said = vista(&["recover", "--accept-reboot", "--json", text(&path)]);
+    assert_eq!((said.code, said.json()["is_changed"].as_bool()), (0, Some(true)));
+    assert_eq!(Segment::<Root>::open(&path).unwrap().root().unwrap().count, 300);
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use campaigns::collections::{self, hash_map, linear};
 use campaigns::{PAIRS, campaign, scenarios};
 use crash_sim::{Campaign, Model, Recorder, Report};
 use rio::Domain;
-use scenarios::Subject;
+use vista::Persistent;
 
 use crate::crew::{self, Tasks};
 
@@ -45,9 +46,17 @@ enum Kind {
     Resume,
 }
 
+/// A scenario, by its number in the list of its kind.
+#[derive(Clone, Copy)]
+enum Scenario {
+    Segment(usize),
+    HashMap(usize),
+    Linear(usize),
+}
+
 #[derive(Clone, Copy)]
 struct Task {
-    scenario: usize,
+    scenario: Scenario,
     /// Events of its workload.
     events: usize,
     recorder: Recorder,
@@ -56,24 +65,47 @@ struct Task {
     kind: Kind,
 }
 
+/// The scenarios that are wanted: name, and events of the workload.
+fn scenarios(only: &str) -> Vec<(Scenario, String, usize)> {
+    let mut found = Vec::new();
+    for (number, scenario) in scenarios::all().iter().enumerate() {
+        if scenario.name.starts_with(only) {
+            let events = campaign(scenario, Domain::Adr).record().map_or(0, |trace| trace.len());
+            found.push((Scenario::Segment(number), scenario.name.clone(), events));
+        }
+    }
+    found.extend(collections(only, &hash_map::all(), Scenario::HashMap));
+    found.extend(collections(only, &linear::all(), Scenario::Linear));
+    found
+}
+
+/// The same, of a kind of collections.
+fn collections<R: Persistent>(
+    only: &str,
+    all: &[collections::Scenario<R>],
+    kind: fn(usize) -> Scenario,
+) -> Vec<(Scenario, String, usize)> {
+    let wanted = all.iter().enumerate().filter(|(_, scenario)| scenario.name.starts_with(only));
+    let described = wanted.map(|(number, scenario)| {
+        let recorded = collections::campaign(scenario, Domain::Adr).record();
+        (kind(number), scenario.name.to_owned(), recorded.map_or(0, |trace| trace.len()))
+    });
+    described.collect()
+}
+
 fn tasks(only: &str) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for (number, scenario) in scenarios::all().iter().enumerate() {
-        if !scenario.name.starts_with(only) {
-            continue;
-        }
-        let recorded = campaign(scenario, Domain::Adr).record();
-        let events = recorded.map_or(0, |trace| trace.len());
+    for (scenario, name, events) in scenarios(only) {
         for recorder in [Recorder::Seam, Recorder::Machine] {
             for (model, domain) in PAIRS {
                 let mut kinds = vec![Kind::Plain, Kind::Resume];
                 if model == Model::Adr {
                     kinds.extend([Kind::KillFirst, Kind::KillFirstAndResume]);
                 }
-                if scenario.name == "nothing" {
+                if name == "nothing" {
                     kinds.push(Kind::Creation);
                 }
-                let task = |kind| Task { scenario: number, events, recorder, model, domain, kind };
+                let task = |kind| Task { scenario, events, recorder, model, domain, kind };
                 tasks.extend(kinds.into_iter().map(task));
             }
         }
@@ -81,9 +113,26 @@ fn tasks(only: &str) -> Vec<Task> {
     tasks
 }
 
-fn campaign_of(task: &Task, arguments: &Arguments) -> Campaign<Subject> {
-    let scenario = &scenarios::all()[task.scenario];
-    let campaign = campaign(scenario, task.domain)
+fn explore(task: &Task, arguments: &Arguments) -> Report {
+    match task.scenario {
+        Scenario::Segment(number) => {
+            let campaign = campaign(&scenarios::all()[number], task.domain);
+            set(campaign, task, arguments).explore(task.model)
+        }
+        Scenario::HashMap(number) => {
+            let campaign = collections::campaign(&hash_map::all()[number], task.domain);
+            set(campaign, task, arguments).explore(task.model)
+        }
+        Scenario::Linear(number) => {
+            let campaign = collections::campaign(&linear::all()[number], task.domain);
+            set(campaign, task, arguments).explore(task.model)
+        }
+    }
+}
+
+/// The campaign with the settings of a task.
+fn set<T>(campaign: Campaign<T>, task: &Task, arguments: &Arguments) -> Campaign<T> {
+    let campaign = campaign
         .recorder(task.recorder)
         .lazy()
         .seed(arguments.seed)
@@ -131,7 +180,7 @@ pub(crate) fn main(arguments: &Arguments) -> bool {
     let reports = crew::each(
         &Tasks { noun: "campaigns", tasks: &tasks, threads: arguments.threads },
         |task| cost(task, arguments),
-        |task| campaign_of(task, arguments).explore(task.model),
+        |task| explore(task, arguments),
         |task, report| Some(line(task, report, arguments.verbose)),
     );
     summary(&reports, started)

@@ -1,4 +1,5 @@
-//! Makes the book, by mdBook as a library: `cargo run -p guide --features book`. It is then in `target/book`.
+//! Makes the book, by mdBook as a library: `cargo run --profile book -p guide --features book`.
+//! It is then in `target/book`.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -31,3 +31,8 @@ chapters! {
     porting_libpmemobj "porting-libpmemobj.md",
     limits "limits.md",
 }
+
+/// The README of the workspace. It has no place in a package, so none of the published crates compiles it.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -7,6 +7,14 @@ pub enum Error {
     /// The segment's.
     #[error(transparent)]
     Vista(#[from] vista::Error),
+    /// The jobs take what the length of the file allows for.
+    #[error("the queue is full: its jobs count for {held_bytes} bytes of {limit}")]
+    Full {
+        /// What they count for.
+        held_bytes: u64,
+        /// What they may.
+        limit: u64,
+    },
     /// There is no job of this number: there never was, or it is acknowledged.
     #[error("job {id}: there is none, or it is acknowledged")]
     NoJob {

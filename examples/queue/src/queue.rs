@@ -18,11 +18,17 @@ use crate::{Error, Millis, Result};
 /// A new segment has this length, and grows from it.
 const LEN_AT_FIRST: u64 = 1 << 20;
 
+/// What a job counts for, with its payload: the most that is allocated for it, in lists and blocks, rounded and half empty as they
+/// may be, and for the reason of its failures.
+fn cost(payload_len: u64) -> u64 {
+    payload_len.saturating_mul(2).saturating_add(512)
+}
+
 /// How many jobs without an attempt left one transaction buries, so that its log stays short.
 const BURIED_AT_ONCE: usize = 100;
 
 /// The longest reason for a failure that is kept, in bytes.
-const REASON_LEN_MAX: usize = 500;
+const REASON_LEN_MAX: usize = 120;
 
 /// The root of the segment.
 #[derive(Clone, Copy, Persistent)]
@@ -41,6 +47,8 @@ pub struct Root {
     pushed: u64,
     /// How many were acknowledged.
     acked: u64,
+    /// What the jobs count for, against the length that the file may have: see `cost`.
+    held_bytes: u64,
 }
 
 #[derive(Clone, Copy, Persistent)]
@@ -72,7 +80,8 @@ struct Due {
 pub struct Options {
     /// How often a job is delivered before it is given up; at least 1. Not kept: it is that of whoever takes.
     pub attempts_max: u32,
-    /// How long the file may become, in bytes. Then pushing is an error, and all else goes on.
+    /// How long the file may become, in bytes. Pushing is an error when the jobs count for three quarters of it, each for twice
+    /// its payload and half a KiB; the rest is there so that all else goes on.
     pub bytes_max: u64,
     /// How long to wait for another process that has the queue open.
     pub lock_wait: Duration,
@@ -216,7 +225,7 @@ impl<M: Medium> Queue<M> {
     /// Adds a job, and gives its number. Once this returns, the job is delivered until it is acknowledged.
     ///
     /// # Errors
-    /// [`vista::Error::NoSpace`] if the file may not grow any more.
+    /// [`Error::Full`] if there are too many jobs for the length that the file may have.
     pub fn push(&mut self, payload: &[u8]) -> Result<u64> {
         self.push_all(&[payload]).map(|ids| ids.start)
     }
@@ -226,11 +235,16 @@ impl<M: Medium> Queue<M> {
     /// # Errors
     /// As [`push`](Queue::push).
     pub fn push_all(&mut self, payloads: &[impl AsRef<[u8]>]) -> Result<std::ops::Range<u64>> {
+        let limit = self.segment.medium()?.max_len() / 4 * 3;
         self.segment.transaction(|tx| {
             let root = *tx.root();
             let first = root.pushed + 1;
-            let mut id = first;
+            let (mut id, mut held_bytes) = (first, root.held_bytes);
             for payload in payloads {
+                held_bytes = held_bytes.saturating_add(cost(payload.as_ref().len() as u64));
+                if held_bytes > limit {
+                    return Err(Error::Full { held_bytes: root.held_bytes, limit });
+                }
                 let payload = PBytes::from_slice(tx, payload.as_ref())?;
                 let job = Job { payload, reason: PString::NULL, at: 0, attempts: 0, state: FRESH };
                 root.jobs.insert(tx, id, job)?;
@@ -238,6 +252,7 @@ impl<M: Medium> Queue<M> {
                 id += 1;
             }
             tx.write(field!(tx.root_ptr(), Root, pushed), id - 1)?;
+            tx.write(field!(tx.root_ptr(), Root, held_bytes), held_bytes)?;
             Ok(first..id)
         })
     }
@@ -303,7 +318,7 @@ impl<M: Medium> Queue<M> {
             let root = *tx.root();
             let (_, job) = leased(tx, &root, receipt)?;
             root.waiting.remove(tx, Due { at: job.at, id: receipt.id })?;
-            remove(tx, &root, receipt.id)?;
+            remove(tx, receipt.id)?;
             tx.write(field!(tx.root_ptr(), Root, acked), root.acked + 1)?;
             Ok(())
         })
@@ -396,7 +411,7 @@ impl<M: Medium> Queue<M> {
         self.segment.transaction(|tx| {
             let root = *tx.root();
             dead_job(tx, &root, id)?;
-            remove(tx, &root, id)
+            remove(tx, id)
         })
     }
 
@@ -444,8 +459,9 @@ impl<M: Medium> Queue<M> {
     pub fn check(&self) -> Result<Vec<String>> {
         let (on, root) = (&self.segment, self.segment.root()?);
         let mut found: Vec<String> = on.check_content()?.iter().map(Violation::to_string).collect();
-        let mut counts = [0; 4];
+        let (mut counts, mut held_bytes) = ([0; 4], 0);
         for (&id, job) in root.jobs.iter(on)? {
+            held_bytes += cost(job.payload.as_slice(on)?.len() as u64);
             let is_listed = match job.state {
                 FRESH => true, // Counted below.
                 LEASED | DELAYED => root.waiting.contains_key(on, Due { at: job.at, id })?,
@@ -467,6 +483,9 @@ impl<M: Medium> Queue<M> {
         let listed = [root.fresh.len(on)?, root.waiting.len(on)?, root.dead.len(on)?];
         if listed != [counts[0], counts[1] + counts[2], counts[3]] {
             found.push(format!("lists of {listed:?} for {counts:?}"));
+        }
+        if held_bytes != root.held_bytes {
+            found.push(format!("jobs for {held_bytes} bytes, counted as {}", root.held_bytes));
         }
         Ok(found)
     }
@@ -490,6 +509,7 @@ fn make<M: Medium>(tx: &mut Transaction<'_, Root, M>) -> vista::Result<()> {
         dead: PBTreeMap::new(tx)?,
         pushed: 0,
         acked: 0,
+        held_bytes: 0,
     };
     tx.write(tx.root_ptr(), root)
 }
@@ -548,7 +568,10 @@ fn delay_until(tx: &mut impl Writer, root: &Root, id: u64, at: Millis) -> Result
 }
 
 /// Removes a job that stands in no list, with what it owns.
-fn remove(tx: &mut impl Writer, root: &Root, id: u64) -> Result<()> {
+fn remove<M: Medium>(tx: &mut Transaction<'_, Root, M>, id: u64) -> Result<()> {
+    let root = *tx.root();
     let job = root.jobs.remove(tx, id)?.ok_or(Error::NoJob { id })?;
+    let freed = cost(job.payload.as_slice(tx)?.len() as u64);
+    tx.write(field!(tx.root_ptr(), Root, held_bytes), root.held_bytes.saturating_sub(freed))?;
     Ok(job.release(tx, vista::Depth::default())?)
 }

@@ -2,10 +2,11 @@
 //!
 //! The queue is open while a job is taken or ended, and not while the command runs: others push and take meanwhile.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -122,22 +123,29 @@ fn attempt(work: &Work, job: &Taken, is_asked_to_end: &AtomicBool) -> Result<End
     let [program, arguments @ ..] = work.command.as_slice() else {
         return Ok(End::Bad("there is no command".to_owned()));
     };
+    let payload = payload_file(&job.payload).map_err(|source| Error::System {
+        what: "write the payload to a temporary file".to_owned(),
+        source,
+    })?;
     let mut child = Command::new(program)
         .args(arguments)
         .env("QUEUE_JOB", job.id.to_string())
         .env("QUEUE_ATTEMPT", job.attempt.to_string())
-        .stdin(Stdio::piped())
+        .stdin(payload)
         .process_group(0) // So that it can be killed with all that it started.
         .spawn()
         .map_err(|source| Error::System { what: format!("start {program}"), source })?;
-    // In a thread of its own, because a command that does not read would hold this one up beyond the time limit.
-    let (input, payload) = (child.stdin.take(), job.payload.clone());
-    let feeder = thread::spawn(move || input.map_or(Ok(()), |mut input| input.write_all(&payload)));
-    let end = wait(&mut child, work.timeout, is_asked_to_end)
-        .map_err(|source| Error::System { what: format!("wait for {program}"), source })?;
-    // A command that ends without reading all of its input has broken the pipe, which is its own affair.
-    let _ = feeder.join();
-    Ok(end)
+    wait(&mut child, work.timeout, is_asked_to_end)
+        .map_err(|source| Error::System { what: format!("wait for {program}"), source })
+}
+
+/// A file without a name that holds the payload, to be read from its beginning. Not a pipe: a worker that is killed while it
+/// fills one leaves the command with the first part of a payload, which looks like a whole one.
+fn payload_file(payload: &[u8]) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(payload)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Waits for the command, and kills it when its time is over.

@@ -69,8 +69,8 @@ pub struct Store<M: Medium = Region> {
 }
 
 impl Store {
-    /// Opens the store of this name, or makes it. It grows up to `max_bytes`; then logging in is
-    /// [`NoSpace`](vista::Error::NoSpace), and all else goes on.
+    /// Opens the store of this name, or makes it. It grows up to `max_bytes`; then who is new, a
+    /// session or a client, is refused with [`NoSpace`](vista::Error::NoSpace), and who is in goes on.
     ///
     /// Rate and lifetime are not kept: they are those of whoever opens it. `seed` is that of a new store's maps; have it
     /// from a source that clients do not know.

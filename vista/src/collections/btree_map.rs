@@ -7,6 +7,7 @@
 mod node; // entries in slots, and their order
 mod path; // from the root to an entry, and to the next one
 mod grow; // an entry more
+mod append; // many more, in order
 mod shrink; // an entry less
 mod visit; // changing and removing many
 mod iter; // reading many
@@ -17,7 +18,6 @@ pub use entry::{Entry, OccupiedEntry, VacantEntry};
 pub use iter::{Iter, Keys, Values};
 
 use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::ops::{Bound, RangeBounds};
 
 use crate::collections::handle::handle;
@@ -26,7 +26,7 @@ use crate::content::Depth;
 use crate::error::Result;
 use crate::{Key, PPtr, Persistent, Reader, Writer, field};
 use node::{ByView, Inner, Node, Owned, Sought};
-use path::{Path, Step};
+use path::Path;
 
 handle! {
     /// A sorted map: std's `BTreeMap`, in a segment.
@@ -80,7 +80,7 @@ const HEADER_ALIGN: u64 = align_of::<BTreeHeader>() as u64;
 const HEADER_LEN: u64 = size_of::<BTreeHeader>() as u64;
 
 /// One more than the number of entries.
-#[inline(always)]
+#[inline]
 fn one_more<K, V>(map: PBTreeMap<K, V>, on: &impl Reader, header: &BTreeHeader) -> Result<u64> {
     match header.len.checked_add(1) {
         Some(len) => Ok(len),
@@ -114,13 +114,13 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The header; that of an empty map for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<BTreeHeader> {
         if self.is_null() { Ok(BTreeHeader { root: 0, len: 0 }) } else { self.load_to_write(on) }
     }
 
     /// The header of a map that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<BTreeHeader> {
         let header = *on.get(self.header)?;
         if (header.root == 0) != (header.len == 0) {
@@ -129,7 +129,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         Ok(header)
     }
 
-    #[inline(always)]
+    #[inline]
     fn write_len(self, tx: &mut impl Writer, len: u64) -> Result<()> {
         tx.write(field!(self.header, BTreeHeader, len), len)
     }
@@ -155,7 +155,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The leaf and the slot in which a key stands.
-    #[inline(always)]
+    #[inline]
     fn locate(self, on: &impl Reader, view: &K::View) -> Result<Option<(Node<K, V>, usize)>> {
         let header = self.load(on)?;
         if header.root == 0 {
@@ -240,7 +240,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         self.put(tx, &ByView(key.borrow()), value)
     }
 
-    #[inline(always)]
+    #[inline]
     fn put(self, tx: &mut impl Writer, sought: &impl Sought<K>, value: V) -> Result<Option<V>> {
         let header = self.load_to_write(tx)?;
         if header.root == 0 {
@@ -252,42 +252,6 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
             return replace::<K, V>(tx, &path, value).map(Some);
         }
         grow::insert_at(self, tx, &header, &path, sought, value)?;
-        Ok(None)
-    }
-
-    /// As [`put`](Self::put), without a search if the key belongs behind all others: `end` is the way to the last entry, if
-    /// it is known.
-    fn put_near_end(
-        self,
-        tx: &mut impl Writer,
-        end: &mut Option<Path>,
-        sought: &impl Sought<K>,
-        value: V,
-    ) -> Result<Option<V>> {
-        let header = self.load_to_write(tx)?;
-        if header.root == 0 {
-            grow::insert_first(self, tx, sought, value)?;
-            return Ok(None);
-        }
-        if let Some(mut path) = end.take() {
-            let Step { node, rank } = path.leaf();
-            let leaf = Node::<K, V>::at(node);
-            let head = leaf.load(tx, 0)?;
-            let is_behind = sought.compare(tx, leaf.key_at(tx, head, rank)?)? == Ordering::Less;
-            if is_behind && head.len() < Node::<K, V>::CAPACITY {
-                path.set_rank(rank + 1);
-                grow::insert_at(self, tx, &header, &path, sought, value)?;
-                *end = Some(path);
-                return Ok(None);
-            }
-        }
-        let (path, is_found) = Path::to::<K, V>(tx, &header, sought)?;
-        if is_found {
-            return replace::<K, V>(tx, &path, value).map(Some);
-        }
-        let is_end = path.is_end::<K, V>(tx)?;
-        grow::insert_at(self, tx, &header, &path, sought, value)?;
-        *end = is_end.then_some(path);
         Ok(None)
     }
 
@@ -514,13 +478,12 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         tx: &mut impl Writer,
         entries: impl IntoIterator<Item = (Q, V)>,
     ) -> Result<()> {
-        let mut end = None;
-        for (key, value) in entries {
-            if let Some(old) = self.put_near_end(tx, &mut end, &ByView(key.borrow()), value)? {
+        append::insert_all(self, tx, entries.into_iter(), |tx, end, (key, value)| {
+            if let Some(old) = end.insert(tx, &ByView(key.borrow()), value)? {
                 old.release(tx, Depth::default())?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Moves all entries of another map into this one, and leaves it empty. Of the keys that both have, the values are the
@@ -532,13 +495,13 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         if self.ptr_eq(other) {
             return Ok(());
         }
-        let mut end = None;
-        for (key, value) in other.drain(tx, ..)? {
-            if let Some(old) = self.put_near_end(tx, &mut end, &Owned(key), value)? {
-                release_entry(tx, &key, &old)?; // The key that was here stays.
+        let moved = other.drain(tx, ..)?;
+        append::insert_all(self, tx, moved.into_iter(), |tx, end, (key, value)| {
+            match end.insert(tx, &Owned(key), value)? {
+                Some(old) => release_entry(tx, &key, &old), // The key that was here stays.
+                None => Ok(()),
             }
-        }
-        Ok(())
+        })
     }
 
     /// Moves the entries from a key on to a map of their own, and returns it.
@@ -548,10 +511,9 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     pub fn split_off(self, tx: &mut impl Writer, key: impl Borrow<K::View>) -> Result<Self> {
         let moved = self.drain(tx, (Bound::Included(key.borrow()), Bound::Unbounded))?;
         let other = Self::new(tx)?;
-        let mut end = None;
-        for (key, value) in moved {
-            other.put_near_end(tx, &mut end, &Owned(key), value)?;
-        }
+        append::insert_all(other, tx, moved.into_iter(), |tx, end, (key, value)| {
+            end.insert(tx, &Owned(key), value).map(drop)
+        })?;
         Ok(other)
     }
 
@@ -570,7 +532,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 }
 
 /// Stores the value of the entry at the end of a path, and returns the old one.
-#[inline(always)]
+#[inline]
 fn replace<K: Key, V: Persistent>(tx: &mut impl Writer, path: &Path, value: V) -> Result<V> {
     let leaf = Node::<K, V>::at(path.leaf().node);
     let head = leaf.load(tx, 0)?;

@@ -103,7 +103,7 @@ impl PBytes {
     }
 
     /// Where the bytes stand. The null handle has none.
-    #[inline(always)]
+    #[inline]
     fn body(self, on: &impl Reader) -> Result<Body> {
         match self.is_null() {
             true => Ok(Body { data: 0, len: 0, capacity: 0, inline_capacity: 0, is_apart: false }),
@@ -112,7 +112,7 @@ impl PBytes {
     }
 
     /// The same of a string that is written to.
-    #[inline(always)]
+    #[inline]
     fn body_to_write(self, on: &impl Reader) -> Result<Body> {
         let BytesHeader { len, inline_capacity } = *on.get(self.header)?; // Null is an error here.
         let is_apart = len & IS_APART != 0;
@@ -431,7 +431,7 @@ impl PBytes {
     }
 
     /// Where the bytes stand, with room for so many more.
-    #[inline(always)]
+    #[inline]
     fn with_room(self, tx: &mut impl Writer, additional: u64) -> Result<Body> {
         let body = self.body_to_write(tx)?;
         if additional > body.capacity - body.len || body.len + additional >= u64::from(IS_APART) {
@@ -462,7 +462,7 @@ impl PBytes {
     }
 
     /// Stores the length, and with it where the bytes stand.
-    #[inline(always)]
+    #[inline]
     fn set_len(self, tx: &mut impl Writer, body: &Body, len: u64) -> Result<()> {
         let flag = if body.is_apart { IS_APART } else { 0 };
         tx.write(field!(self.header, BytesHeader, len), len as u32 | flag)
@@ -507,7 +507,7 @@ fn refuse_longer(on: &impl Reader, len: u64) -> Result<()> {
 }
 
 /// What stands right behind a header.
-#[inline(always)]
+#[inline]
 fn behind<T>(header: PPtr<BytesHeader>) -> PPtr<T> {
     PPtr::from_offset(header.offset().saturating_add(HEADER_LEN))
 }

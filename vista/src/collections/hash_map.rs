@@ -1,5 +1,5 @@
-//! A hash map that grows step by step. Start at [`PHashMap::insert`] and [`PHashMap::get`]; `table.rs` tells how a table
-//! is searched, `grow.rs` how one follows another.
+//! A hash map that grows step by step. Start at [`PHashMap::insert`] and [`PHashMap::get`]; `table.rs` tells how a
+//! table is searched, `grow.rs` how one follows another.
 
 mod audit; // whether one is sound
 mod entry; // a place in the map, whether something is there or not
@@ -48,26 +48,29 @@ handle! {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Keys are whatever is a [`Key`]: plain values, searched by themselves; strings, searched by `&str` or `&[u8]`, which
-    /// the map makes and frees. A value that is replaced or removed is returned to the caller, with all that it owns.
+    /// Keys are whatever is a [`Key`]: plain values, searched by themselves; strings, searched by `&str` or `&[u8]`,
+    /// which the map makes and frees. A value that is replaced or removed is returned to the caller, with all that it
+    /// owns.
     ///
     /// # Cost
-    /// A search reads the header and, mostly, one group of eight slots. `insert` logs 24 bytes (the control bytes of the
-    /// group, the number of entries and the room that is left), and the entry only if its slot was in use before; `remove`
-    /// logs 16; replacing a value logs the value.
+    /// A search reads the header and, mostly, one group of eight slots. `insert` logs two records: the control bytes
+    /// of the group; the number of entries and the room that is left. The entry is logged only if its slot was in use
+    /// before. `remove` logs the control bytes and the number of entries; replacing a value logs the value.
     ///
-    /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is allocated, and
-    /// each insert prepares two groups of it. When it is ready, it takes all new entries, and each insert and each removal
-    /// moves one group of eight slots to it; searches look into both until the first one is empty and freed. Such a
-    /// step logs the control bytes of each entry that it moves, and eight entries are the most. The memory of both tables is needed
-    /// meanwhile: [`with_capacity`](PHashMap::with_capacity) and [`reserve`](PHashMap::reserve) avoid it where the number of
-    /// entries is known. Freed slots are used again; a table that is full of them is followed by one of the same size.
+    /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is
+    /// allocated, and each insert prepares two groups of it. When it is ready, it takes all new entries, and each
+    /// insert and each removal moves one group of eight slots to it; searches look into both until the first one is
+    /// empty and freed (or until [`shrink_to_fit`](PHashMap::shrink_to_fit) or `reserve` moves the rest at once). Such
+    /// a step logs the control bytes of each entry that it moves, and eight entries are the most. The memory of both
+    /// tables is needed meanwhile: [`with_capacity`](PHashMap::with_capacity) and [`reserve`](PHashMap::reserve) avoid
+    /// it where the number of entries is known. Freed slots are used again; a table that is full of them is followed by
+    /// one of the same size.
     ///
     /// # Hostile keys
     /// Where a key lies depends on a seed in the header. `new` makes the seed of numbers that can be guessed, so that
-    /// the same program makes the same file: who chooses keys can then make many of them lie in one place, and every search
-    /// long. Where keys come from strangers, give a random one to [`with_seed`](PHashMap::with_seed), and let nobody read the
-    /// file. The hash is quick and not a cryptographic one.
+    /// the same program makes the same file: who chooses keys can then make many of them lie in one place, and every
+    /// search long. Where keys come from strangers, give a random one to [`with_seed`](PHashMap::with_seed), and let
+    /// nobody read the file. The hash is quick and not a cryptographic one.
     ///
     /// # What a crash leaves
     /// The map as it was before the transaction. It may have been growing: it goes on where it was.
@@ -102,8 +105,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         Self::make(tx, header, capacity, fold(header.offset(), tx.number() | 1 << 63))
     }
 
-    /// Makes an empty map whose hashes are keyed by `seed`: a random number that nobody can guess, where strangers choose
-    /// the keys.
+    /// Makes an empty map whose hashes are keyed by `seed`: a random number that nobody can guess, where strangers
+    /// choose the keys.
     ///
     /// # Errors
     /// As [`new`](PHashMap::new).
@@ -146,18 +149,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header, its fields in agreement; that of an empty map for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
         if self.is_null() {
             return Ok(empty_header(0));
         }
-        on.get(self.header)?.checked(on, self.offset())
+        self.load_to_write(on)
     }
 
     /// The header of a map that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<HashMapHeader> {
-        on.get(self.header)?.checked(on, self.offset()) // Null is an error here.
+        let header = *on.get(self.header)?; // Null is an error here.
+        header.check(on, self.offset())?;
+        Ok(header)
     }
 
     /// Number of entries.
@@ -189,7 +194,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// The value of a key.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header, table or key is not sound.
+    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header, table
+    /// or key is not sound.
     #[inline]
     pub fn get<A: Reader>(self, on: &A, key: impl Borrow<K::View>) -> Result<Option<&V>> {
         self.look(on, key.borrow(), |table, at| table.value(at))
@@ -223,43 +229,50 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Looks for a key, and takes what is wanted of its slot.
-    #[inline(always)]
+    #[inline]
     fn look<'a, A: Reader, T>(
         self,
         on: &'a A,
         view: &K::View,
         take: impl Fn(&View<'a, K, V>, At) -> T,
     ) -> Result<Option<T>> {
-        let header = self.load(on)?;
-        if header.table == 0 {
+        if self.is_null() {
             return Ok(None);
         }
+        // Not copied as a whole, which takes as long as all the rest.
+        let header = on.get(self.header)?;
         let hash = hash_of(header.seed, K::bytes_of(view));
-        if header.next != 0 {
-            return Ok(Self::look_in_both(on, &header, hash, view)?.map(|(table, at)| take(&table, at)));
+        if header.next != 0 || header.table == 0 {
+            return self.look_in_both(on, header, hash, view, take);
         }
         let table = View::new(on, header.main(), 0)?;
         Ok(table.find(on, hash, view)?.map(|at| take(&table, at)))
     }
 
-    /// Looks for a key while the map grows.
+    /// Looks for a key while the map grows, or has no table yet.
     #[inline(never)]
-    fn look_in_both<'a, A: Reader>(
+    fn look_in_both<'a, A: Reader, T>(
+        self,
         on: &'a A,
         header: &HashMapHeader,
         hash: u64,
         view: &K::View,
-    ) -> Result<Option<(View<'a, K, V>, At)>> {
+        take: impl Fn(&View<'a, K, V>, At) -> T,
+    ) -> Result<Option<T>> {
+        header.check(on, self.offset())?;
+        if header.table == 0 {
+            return Ok(None);
+        }
         let mut moved = 0;
         if let Phase::Moving(count) = header.phase() {
             let next = View::new(on, header.following(), 0)?;
             if let Some(at) = next.find(on, hash, view)? {
-                return Ok(Some((next, at)));
+                return Ok(Some(take(&next, at)));
             }
             moved = count;
         }
         let table = View::new(on, header.main(), moved)?;
-        Ok(table.find(on, hash, view)?.map(|at| (table, at)))
+        Ok(table.find(on, hash, view)?.map(|at| take(&table, at)))
     }
 
     /// The tables in which there are entries.
@@ -292,13 +305,14 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Gives a key a value, and returns the one that it had, with all that it owns. The key that is in the map stays.
     ///
     /// # Errors
-    /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle; as [`get`](PHashMap::get).
+    /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null
+    /// handle; as [`get`](PHashMap::get).
     #[inline]
     pub fn insert(self, tx: &mut impl Writer, key: impl Borrow<K::View>, value: V) -> Result<Option<V>> {
         let view = key.borrow();
         let header = self.load_to_write(tx)?;
         let hash = hash_of(header.seed, K::bytes_of(view));
-        match Self::search(tx, &header, hash, view)? {
+        match self.search(tx, &header, hash, view)? {
             Search::Found(spot) => {
                 let old = *tx.get(spot.value())?;
                 tx.write(spot.value(), value)?;
@@ -312,20 +326,23 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Looks for a key that may have to be added.
-    #[inline(always)]
-    fn search(on: &impl Reader, header: &HashMapHeader, hash: u64, view: &K::View) -> Result<Search<K, V>> {
-        if header.next != 0 {
-            let found = Self::look_in_both(on, header, hash, view)?;
-            return Ok(found.map_or(Search::Missing(None), |(table, at)| Search::Found(table.spot(at))));
-        }
-        if header.table == 0 {
-            return Ok(Search::Missing(None));
+    #[inline]
+    fn search(
+        self,
+        on: &impl Reader,
+        header: &HashMapHeader,
+        hash: u64,
+        view: &K::View,
+    ) -> Result<Search<K, V>> {
+        if header.next != 0 || header.table == 0 {
+            let found = self.look_in_both(on, header, hash, view, |table, at| table.spot(at))?;
+            return Ok(found.map_or(Search::Missing(None), Search::Found));
         }
         View::new(on, header.main(), 0)?.find_or_vacancy(on, hash, view)
     }
 
     /// Adds an entry of a key that there is not.
-    #[inline(always)]
+    #[inline]
     fn add(
         self,
         tx: &mut impl Writer,
@@ -346,6 +363,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         if vacancy.is_empty() {
             // Nothing was ever stored there that counts: neither at the begin of the transaction nor at a savepoint.
             header.room = self.less_room(tx, &header)?;
+        }
+        if vacancy.is_empty() || planted!(DeletedSlotAsSpare) {
             tx.store_spare(spot.key(), key)?;
             tx.store_spare(spot.value(), value)?;
         } else {
@@ -359,7 +378,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// One empty slot less.
-    #[inline(always)]
+    #[inline]
     fn less_room(self, on: &impl Reader, header: &HashMapHeader) -> Result<u64> {
         match header.room.checked_sub(1) {
             Some(room) => Ok(room),
@@ -370,7 +389,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Stores the counts that an operation changes: side by side, so that one record has them all.
-    #[inline(always)]
+    #[inline]
     fn write_counts(self, tx: &mut impl Writer, header: &HashMapHeader) -> Result<()> {
         let place = field!(self.header, HashMapHeader, len);
         if header.next == 0 {
@@ -405,7 +424,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Removes the entry of a slot.
-    #[inline(always)]
+    #[inline]
     fn take(self, tx: &mut impl Writer, mut header: HashMapHeader, spot: Spot<K, V>) -> Result<(K, V)> {
         let (key, value) = (*tx.get(spot.key())?, *tx.get(spot.value())?);
         let ctrl = spot.group.load(tx)?;
@@ -420,7 +439,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// So many entries less.
-    #[inline(always)]
+    #[inline]
     fn less_entries(self, on: &impl Reader, header: &HashMapHeader, count: u64) -> Result<u64> {
         match header.len.checked_sub(count) {
             Some(len) => Ok(len),
@@ -440,7 +459,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     ) -> Result<Entry<'t, K, V, W, Q>> {
         let header = self.load_to_write(tx)?;
         let hash = hash_of(header.seed, K::bytes_of(key.borrow()));
-        let found = Self::search(tx, &header, hash, key.borrow())?;
+        let found = self.search(tx, &header, hash, key.borrow())?;
         Ok(Entry::new(self, tx, header, hash, found, key))
     }
 
@@ -472,8 +491,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         })
     }
 
-    /// Keeps the entries for which `keep` is true, with the value that `keep` leaves in the copy it is given. Keys and values of the
-    /// others are released.
+    /// Keeps the entries for which `keep` is true, with the value that `keep` leaves in the copy it is given. Keys and
+    /// values of the others are released.
     ///
     /// # Errors
     /// As [`remove`](PHashMap::remove).
@@ -515,8 +534,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         Ok([(header.main(), groups(&main)), (header.following(), groups(&next))])
     }
 
-    /// Removes all entries and returns them, in no order. They belong to the caller now, and are not released. Gives back
-    /// the memory.
+    /// Removes all entries and returns them, in no order. They belong to the caller now, and are not released. Gives
+    /// back the memory.
     ///
     /// # Errors
     /// As [`remove`](PHashMap::remove).

@@ -96,6 +96,17 @@ const _: () = assert!(size_of::<SlabHeader>() == 56);
 
 /// The link of a slot that has a value.
 pub const OCCUPIED: u64 = u64::MAX;
+/// Entries of a B-tree's node at most: the bits of [`BTreeNode::used`].
+pub const BTREE_SLOTS_MAX: usize = 32;
+/// Entries that fit in a B-tree's node at least, however long they are.
+pub const BTREE_SLOTS_MIN: usize = 7;
+/// Bytes that the entries of a B-tree's node take at most, unless fewer than [`BTREE_SLOTS_MIN`] fit then.
+pub const BTREE_ENTRIES_LEN: usize = 4096;
+/// Levels of a B-tree at most. A level is added when the root is full, which takes several times as many inserts as the
+/// level before took, so that no tree comes near: with 7 entries per node and as many as can be removed in between, it
+/// is still more than 3 to the power of this.
+pub const BTREE_LEVELS_MAX: usize = 24;
+
 /// Of a [`PBTreeMap`](crate::PBTreeMap).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
@@ -122,7 +133,7 @@ pub struct BTreeNode {
     /// Zero.
     pub reserved: u16,
     /// The slots of the entries, in the order of their keys; those behind `count` mean nothing.
-    pub order: [u8; 32],
+    pub order: [u8; BTREE_SLOTS_MAX],
 }
 const _: () = assert!(size_of::<BTreeNode>() == 40);
 

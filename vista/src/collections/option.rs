@@ -100,7 +100,7 @@ impl<T: Persistent> POption<T> {
     }
 
     /// Whether there is a value in an option that was made.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<bool> {
         match *on.get(self.flag())? {
             0 => Ok(false),

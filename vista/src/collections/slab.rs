@@ -63,12 +63,12 @@ impl SlabHeader {
         PSlice::from_raw_parts(self.links, self.used)
     }
 
-    #[inline(always)]
+    #[inline]
     fn link(&self, id: u64) -> PPtr<u64> {
         element(self.links, id)
     }
 
-    #[inline(always)]
+    #[inline]
     fn value<T>(&self, id: u64) -> PPtr<T> {
         element(self.values, id)
     }
@@ -110,13 +110,13 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// The header, its fields in agreement; that of an empty slab for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<SlabHeader> {
         if self.is_null() { Ok(SlabHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
     /// The header of a slab that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<SlabHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.used > header.capacity {
@@ -195,7 +195,7 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Where the value `id` stands, if there is one.
-    #[inline(always)]
+    #[inline]
     fn find(self, on: &impl Reader, header: &SlabHeader, id: u64) -> Result<Option<PPtr<T>>> {
         if id >= header.used || *on.get(header.link(id))? != OCCUPIED {
             return Ok(None);
@@ -484,7 +484,7 @@ pub struct Iter<'a, T> {
 }
 
 /// The value of a slot, if it has one.
-#[inline(always)]
+#[inline]
 fn occupied<'a, T>((id, (link, value)): (usize, (&u64, &'a T))) -> Option<(u64, &'a T)> {
     (*link == OCCUPIED).then_some((id as u64, value))
 }

@@ -116,7 +116,7 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The header, its fields in agreement; that of an empty vector for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<VecHeader> {
         match self.is_null() {
             true => Ok(VecHeader { len: 0, spare_from: 0, capacity: 0, data: 0 }),
@@ -125,7 +125,7 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The header of a vector that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<VecHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.len > room::<T>(on, header.capacity) {
@@ -331,7 +331,7 @@ impl<T: Persistent> PVec<T> {
         }
         let place = element(header.data, header.len);
         let mut lens = [header.len + 1, header.spare_from];
-        if header.len < header.spare_from {
+        if header.len < header.spare_from && !planted!(PoppedElementAsSpare) {
             tx.write(place, value)?; // Something stood there, maybe in this transaction.
         } else {
             tx.store_spare(place, value)?;
@@ -628,7 +628,7 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Where an element that there is lies, to be written to.
-    #[inline(always)]
+    #[inline]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
         let header = self.load_to_write(on)?;
         match (index as u64) < header.len {
@@ -638,21 +638,21 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// `len` and `spare_from`, side by side.
-    #[inline(always)]
+    #[inline]
     fn lens(self) -> PPtr<[u64; 2]> {
         field!(self.header, VecHeader, len).cast()
     }
 }
 
 /// Bytes of so many elements. Their number may be damaged: then it is more than there can be.
-#[inline(always)]
+#[inline]
 pub(super) fn bytes_of<T>(count: u64) -> u64 {
     count.saturating_mul(size_of::<T>() as u64)
 }
 
 /// How many elements the capacity has room for. Those without bytes take no memory, and would be counted without end:
 /// there may be as many as the segment has bytes.
-#[inline(always)]
+#[inline]
 pub(super) fn room<T>(on: &impl Reader, capacity: u64) -> u64 {
     if size_of::<T>() == 0 { capacity.min(on.segment_len()) } else { capacity }
 }
@@ -682,7 +682,7 @@ pub(super) fn resolve(on: &impl Reader, range: &impl RangeBounds<usize>, len: u6
 }
 
 /// Where an element lies. The index is less than a capacity, which may be damaged: then this is where nothing can be.
-#[inline(always)]
+#[inline]
 pub(super) fn element<T>(data: u64, index: u64) -> PPtr<T> {
     PPtr::from_offset(data.saturating_add(index.saturating_mul(size_of::<T>() as u64)))
 }

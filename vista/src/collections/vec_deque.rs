@@ -50,24 +50,24 @@ const HEADER_LEN: u64 = size_of::<DequeHeader>() as u64;
 impl DequeHeader {
     const EMPTY: Self = DequeHeader { head: 0, tail: 0, capacity: 0, data: 0 };
 
-    #[inline(always)]
+    #[inline]
     fn len(&self) -> u64 {
         self.tail.wrapping_sub(self.head)
     }
 
     /// The place of element number `number`, of a ring that has places.
-    #[inline(always)]
+    #[inline]
     fn index(&self, number: u64) -> u64 {
         number & self.capacity.wrapping_sub(1)
     }
 
-    #[inline(always)]
+    #[inline]
     fn place<T>(&self, number: u64) -> PPtr<T> {
         element(self.data, self.index(number))
     }
 
     /// The place of the element at `index`, counted from the front.
-    #[inline(always)]
+    #[inline]
     fn at<T>(&self, index: usize) -> PPtr<T> {
         self.place(self.head.wrapping_add(index as u64))
     }
@@ -148,13 +148,13 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The header, its fields in agreement; that of an empty queue for null.
-    #[inline(always)]
+    #[inline]
     fn load(self, on: &impl Reader) -> Result<DequeHeader> {
         if self.is_null() { Ok(DequeHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
     /// The header of a queue that is written to.
-    #[inline(always)]
+    #[inline]
     fn load_to_write(self, on: &impl Reader) -> Result<DequeHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.capacity & header.capacity.wrapping_sub(1) != 0 {
@@ -683,7 +683,7 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The header, with room for so many elements more.
-    #[inline(always)]
+    #[inline]
     fn with_room(self, tx: &mut impl Writer, additional: u64) -> Result<DequeHeader> {
         let header = self.load_to_write(tx)?;
         if additional > room::<T>(tx, header.capacity) - header.len() {
@@ -759,18 +759,18 @@ impl<T: Persistent> PVecDeque<T> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline]
     fn set_head(self, tx: &mut impl Writer, head: u64) -> Result<()> {
         tx.write(field!(self.header, DequeHeader, head), head)
     }
 
-    #[inline(always)]
+    #[inline]
     fn set_tail(self, tx: &mut impl Writer, tail: u64) -> Result<()> {
         tx.write(field!(self.header, DequeHeader, tail), tail)
     }
 
     /// Where an element that there is lies, to be written to.
-    #[inline(always)]
+    #[inline]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
         let header = self.load_to_write(on)?;
         match (index as u64) < header.len() {

@@ -110,10 +110,9 @@ impl<M: Medium> Inspector<M> {
         {
             return [Area::RootPage, Area::HeapPage, Area::ZoneDirectory][page as usize];
         }
-        if let Ok(root) = self.root() {
-            if offset.checked_sub(root.offset).is_some_and(|distance| distance < root.len) {
-                return Area::Root;
-            }
+        let root = self.root().ok().and_then(|root| Some((offset.checked_sub(root.offset)?, root.len)));
+        if root.is_some_and(|(distance, len)| distance < len) {
+            return Area::Root;
         }
         for zone in &core.heap.zones {
             if zone.table.contains(offset, 1) {

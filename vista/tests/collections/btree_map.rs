@@ -1,14 +1,16 @@
 //! `PBTreeMap` equals `BTreeMap` under any history of operations, commits, aborts and rollbacks to savepoints.
 
 mod kinds; // maps of several types, and what stands for a number in them
+mod hostile; // any bytes, and each invariant broken
+mod log; // what operations log
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use proptest::prelude::*;
-use rio::{Domain, DomainChoice};
+use rio::{Buffer, Domain};
 use vista::collections::btree_map::Entry;
-use vista::{PBTreeMap, Reader, Segment, SegmentOptions, Writer, rio};
+use vista::{PBTreeMap, Reader, Segment, Writer};
 
 use kinds::{Kind, Numbers, Wide, Words};
 
@@ -282,11 +284,18 @@ fn history(keys: u64) -> impl Strategy<Value = History> {
     prop::collection::vec((prop::collection::vec(op(keys), 1..12), end), 1..12)
 }
 
+/// A segment in memory with an empty map.
+fn segment<T: Kind>(domain: Domain) -> Segment<Map<T>, Buffer> {
+    let len = 8 << 20; // Nodes of wide keys take two pages.
+    let mut segment: Segment<Map<T>, Buffer> =
+        Segment::create_on(Buffer::new(len, len).with_domain(domain), 1 << 14).unwrap();
+    segment.transaction(|tx| PBTreeMap::or_new(tx, tx.root_ptr()).map(drop)).unwrap();
+    segment
+}
+
 /// Runs a history in a domain, and looks at everything behind each transaction.
 fn run<T: Kind>(transactions: &History, domain: Domain) -> Result<(), TestCaseError> {
-    let options = SegmentOptions::new().size(8 << 20).domain(DomainChoice::Forced(domain));
-    let mut segment: Segment<Map<T>> = options.anonymous().unwrap();
-    segment.transaction(|tx| PBTreeMap::or_new(tx, tx.root_ptr()).map(drop)).unwrap();
+    let mut segment = segment::<T>(domain);
     let map = *segment.root().unwrap();
     let mut model = Model::new();
     for (ops, end) in transactions {

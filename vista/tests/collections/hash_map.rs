@@ -1,5 +1,5 @@
-//! `PHashMap` equals `HashMap` under any history of operations, commits, aborts and rollbacks to savepoints; grows without
-//! a long step; and survives any bytes.
+//! `PHashMap` equals `HashMap` under any history of operations, commits, aborts and rollbacks to savepoints; grows
+//! without a long step; and survives any bytes.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -467,8 +467,8 @@ fn maps_of_maps() {
     assert_eq!(segment.blocks().unwrap().len(), 2, "the root and the header");
 }
 
-/// What is made between the search and the insertion may change the map itself: here the slot that was found is given to
-/// another key, and nothing in the header tells.
+/// What is made between the search and the insertion may change the map itself: here the slot that was found is given
+/// to another key, and nothing in the header tells.
 #[test]
 fn an_entry_outlives_changes_of_its_map() {
     let mut segment = segment::<u64, u64>(Domain::PageCache, 1 << 20);
@@ -498,8 +498,8 @@ fn an_entry_outlives_changes_of_its_map() {
     assert_sound(&segment);
 }
 
-/// An entry is removed, and another one takes its slot, before the transaction ends or goes back to a savepoint: the first
-/// one must come back as it was.
+/// An entry is removed, and another one takes its slot, before the transaction ends or goes back to a savepoint: the
+/// first one must come back as it was.
 #[test]
 fn a_slot_that_was_emptied_and_filled_in_one_transaction_comes_back() {
     for domain in DOMAINS {

@@ -68,6 +68,14 @@ impl Tape {
         unsafe { std::slice::from_raw_parts(self.shared.buffer.read_base(), len) }.to_vec()
     }
 
+    /// The word at an offset. Not to be called while a `&mut` is lent.
+    #[allow(dead_code, reason = "not every program of tests asks")]
+    pub(crate) fn word(&self, offset: u64) -> u64 {
+        let at = offset as usize;
+        let bytes = self.shared.buffer.bytes().get(at..at + 8).expect("inside of the medium");
+        u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+    }
+
     /// Flips a bit, as a stray store would. Not to be called while anything is lent.
     pub(crate) fn flip(&self, offset: u64) {
         assert!(offset < self.shared.len.load(Ordering::Relaxed));

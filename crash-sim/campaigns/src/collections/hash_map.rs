@@ -174,7 +174,8 @@ fn growth() -> Scenario<Root> {
     )
 }
 
-/// The whole of it in one transaction, of which a part is rolled back and done again, and then in another one that aborts.
+/// The whole of it in one transaction, of which a part is rolled back and done again, and then in another one that
+/// aborts.
 fn growth_in_one_transaction() -> Scenario<Root> {
     fn add_all(tx: &mut Tx<'_>, keys: std::ops::Range<u64>) -> vista::Result<()> {
         let map = tx.root().numbers;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use example_index::Index;
 use example_index::update::{Options, update};
 
-use crate::support::{expected, text, write_old};
+use crate::support::{dir as temporary_dir, expected, text, write_old};
 
 /// Texts on the disk, and all that ever stood in each file since the index was last known to be complete: any of these may be
 /// what the index has.
@@ -44,7 +44,7 @@ impl Texts {
 
 #[test]
 fn what_was_told_of_is_there_and_the_rest_is_whole_through_kills_at_any_time() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temporary_dir();
     let (root, file) = (dir.path().canonicalize().unwrap().join("texts"), dir.path().join("index"));
     fs::create_dir(&root).unwrap();
     let mut random = fastrand::Rng::with_seed(3);

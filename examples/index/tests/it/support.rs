@@ -28,3 +28,9 @@ pub(crate) fn write_old(path: &Path, content: impl AsRef<[u8]>, seconds: u64) {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000 + seconds);
     fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
 }
+
+/// A directory in memory, where there is one. What a kill shows does not depend on it, and a disk that others keep busy takes
+/// its time for each file that is opened and closed.
+pub(crate) fn dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}

@@ -27,7 +27,7 @@ fn what_is_new_changed_or_gone_is_noticed_and_nothing_else_is_read() {
         texts.insert(path, text);
     }
     let mut index = index();
-    let mut run = |index: &mut Index, all| {
+    let run = |index: &mut Index, all| {
         let options = Options { reads_all: all, ..Options::default() };
         update(index, &root, &options, |_| {}).unwrap()
     };

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use example_queue::{Options, Queue};
 
+use crate::support::dir;
+
 fn run(file: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_example-queue"));
     command.arg("--file").arg(file).args(arguments).output().unwrap()
@@ -17,7 +19,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn a_job_goes_from_push_to_ack() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("queue");
     assert_eq!(text(&run(&file, &["push", "one", "two"])), "1\n2\n");
     let taken = run(&file, &["take", "--visibility", "1h"]);
@@ -50,18 +52,18 @@ mod example_stats {
 
 #[test]
 fn each_line_is_a_job_whose_number_is_told_when_it_is_safe() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("queue");
     let mut command = Command::new(env!("CARGO_BIN_EXE_example-queue"));
-    let mut child = command.arg("--file").arg(&file).args(["push", "--lines"]);
-    let mut child = { child.stdin(Stdio::piped()).stdout(Stdio::piped()) }.spawn().unwrap();
+    let child = command.arg("--file").arg(&file).args(["push", "--lines"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
     assert_eq!(text(&child.wait_with_output().unwrap()), "1\n2\n");
 }
 
 #[test]
 fn what_fails_or_takes_too_long_is_tried_again_and_then_given_up() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("queue");
     run(&file, &["push", "good", "bad", "slow"]);
     let script = r#"case "$(cat)" in bad) exit 3;; slow) sleep 60;; esac"#;
@@ -85,7 +87,7 @@ fn what_fails_or_takes_too_long_is_tried_again_and_then_given_up() {
 
 #[test]
 fn who_has_the_queue_open_keeps_others_waiting_and_no_longer_than_they_say() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("queue");
     let queue = Queue::open(&file, &Options::default()).unwrap();
     let refused = run(&file, &["--lock-wait", "10ms", "push", "one"]);

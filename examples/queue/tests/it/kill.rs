@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use example_queue::{Options, Queue};
 
+use crate::support::dir;
+
 fn command(file: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_example-queue"));
     command.arg("--file").arg(file).args(["--max-attempts", "1000000", "--lock-wait", "20s"]).args(arguments);
@@ -78,7 +80,7 @@ impl Seen {
 
 #[test]
 fn what_was_answered_holds_through_kills_at_any_time() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("queue");
     let mut random = fastrand::Rng::with_seed(5);
     let mut seen = Seen::default();
@@ -165,7 +167,7 @@ fn drain(file: &Path, seen: &mut Seen) {
 #[test]
 fn workers_that_are_killed_leave_their_jobs_to_others() {
     const JOBS: usize = 40;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let (file, log) = (dir.path().join("queue"), dir.path().join("log"));
     let mut random = fastrand::Rng::with_seed(6);
     let payloads: Vec<String> = (0..JOBS).map(|n| format!("job {n}")).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use example_session::Token;
 use hyper::StatusCode;
 
-use crate::support::{Server, run};
+use crate::support::{Server, dir, run};
 
 /// One token comes back in an hour: none during the test.
 const OPTIONS: [&str; 4] = ["--interval", "1h", "--burst", "5000"];
@@ -14,7 +14,7 @@ const OPTIONS: [&str; 4] = ["--interval", "1h", "--burst", "5000"];
 #[test]
 fn some_hundred_sessions_and_an_empty_bucket_outlive_a_kill() {
     const SESSIONS: usize = 300;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("sessions");
     let options = ["--interval", "1h", "--burst", "301"];
     run(async {
@@ -54,7 +54,7 @@ struct Seen {
 
 #[test]
 fn whatever_was_answered_outlives_kills_at_any_time() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir();
     let file = dir.path().join("sessions");
     let mut random = fastrand::Rng::with_seed(9);
     let mut seen = Seen::default();

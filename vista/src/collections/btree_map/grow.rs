@@ -3,16 +3,16 @@
 //! What a split needs is allocated before anything changes, so that a segment that is full leaves the map whole. Start at
 //! [`insert_at`].
 
-use crate::collections::btree_map::node::{Inner, LEVELS_MAX, Node, Sought};
+use crate::collections::btree_map::node::{Inner, Node, Sought};
 use crate::collections::btree_map::path::Path;
 use crate::collections::btree_map::{PBTreeMap, one_more};
-use crate::collections::layout::{BTreeHeader, BTreeNode};
+use crate::collections::layout::{BTREE_LEVELS_MAX as LEVELS_MAX, BTreeHeader, BTreeNode};
 use crate::content::Depth;
 use crate::error::Result;
 use crate::{Key, Persistent, Writer};
 
 /// Inserts an entry that is not there at the end of `path`, and returns its leaf and slot.
-#[inline(always)]
+#[inline]
 pub(super) fn insert_at<K: Key, V: Persistent>(
     map: PBTreeMap<K, V>,
     tx: &mut impl Writer,

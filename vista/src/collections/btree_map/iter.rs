@@ -5,9 +5,9 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Bound;
 
-use crate::collections::btree_map::node::{Node, SLOTS_MAX};
+use crate::collections::btree_map::node::Node;
 use crate::collections::btree_map::path::Path;
-use crate::collections::layout::{BTreeHeader, BTreeNode};
+use crate::collections::layout::{BTREE_SLOTS_MAX as SLOTS_MAX, BTreeHeader, BTreeNode};
 use crate::error::Result;
 use crate::{Error, Key, Persistent, Reader};
 
@@ -53,7 +53,7 @@ impl<'a, K: Key, V: Persistent> End<'a, K, V> {
         Ok(End { path, leaf })
     }
 
-    #[inline(always)]
+    #[inline]
     fn entry(&self, on: &impl Reader) -> Result<(&'a K, &'a V)> {
         let slot = usize::from(self.leaf.head.order[self.path.leaf().rank % SLOTS_MAX]);
         match (self.leaf.keys.get(slot), self.leaf.values.get(slot)) {
@@ -63,8 +63,6 @@ impl<'a, K: Key, V: Persistent> End<'a, K, V> {
     }
 
     /// Moves to the next leaf, or to the one before.
-    #[cold]
-    #[inline(never)]
     fn leave(&mut self, on: &'a impl Reader, is_forward: bool) -> Result<()> {
         let is_there = match is_forward {
             true => self.path.next_leaf::<K, V>(on)?,
@@ -107,30 +105,48 @@ impl<'a, A: Reader, K: Key, V: Persistent> Iter<'a, A, K, V> {
     }
 
     /// The entry at one end, which moves on.
-    #[inline(always)]
+    #[inline]
     fn step(&mut self, is_forward: bool) -> Option<Result<(&'a K, &'a V)>> {
         let Some([first, last]) = &mut self.ends else { return self.error.take().map(Err) };
         let (end, other) = if is_forward { (first, last) } else { (last, first) };
+        let (node, rank) = (end.path.leaf().node, end.path.leaf().rank);
+        let is_last_leaf = node == other.path.leaf().node;
+        // The last rank that is left in this leaf.
+        let until = match is_forward {
+            _ if is_last_leaf => other.path.leaf().rank,
+            true => end.leaf.head.len() - 1,
+            false => 0,
+        };
         let entry = end.entry(self.on);
-        let at = end.path.leaf();
-        if entry.is_err() || at == other.path.leaf() {
+        if rank != until && entry.is_ok() {
+            end.path.set_rank(if is_forward { rank + 1 } else { rank - 1 });
+            return Some(entry);
+        }
+        if is_last_leaf || entry.is_err() {
             self.ends = None;
-            return Some(entry);
+        } else {
+            self.leave(is_forward);
         }
-        let is_in_leaf = if is_forward { at.rank + 1 < end.leaf.head.len() } else { at.rank > 0 };
-        if is_in_leaf {
-            end.path.set_rank(if is_forward { at.rank + 1 } else { at.rank - 1 });
-            return Some(entry);
-        }
+        Some(entry)
+    }
+
+    /// Moves one end to the next leaf.
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self, is_forward: bool) {
+        let Some(ends) = &mut self.ends else { return };
+        let end = &mut ends[usize::from(!is_forward)];
         let left = match self.leaves_left.checked_sub(1) {
             Some(left) => end.leave(self.on, is_forward).map(|()| left),
-            None => Err(self.on.damaged(at.node, "B-tree: leaf", at.node, "one that did not come before")),
+            None => {
+                let node = end.path.leaf().node;
+                Err(self.on.damaged(node, "B-tree: leaf", node, "one that did not come before"))
+            }
         };
         match left {
             Ok(left) => self.leaves_left = left,
             Err(error) => (self.ends, self.error) = (None, Some(error)),
         }
-        Some(entry)
     }
 }
 

@@ -9,21 +9,13 @@ use std::marker::PhantomData;
 
 use bytemuck::Zeroable;
 
-use crate::collections::layout::BTreeNode;
+use crate::collections::layout::{
+    BTREE_ENTRIES_LEN as ENTRIES_LEN, BTREE_LEVELS_MAX as LEVELS_MAX, BTREE_SLOTS_MAX as SLOTS_MAX,
+    BTREE_SLOTS_MIN as SLOTS_MIN, BTreeNode,
+};
 use crate::error::Result;
 use crate::persistent::align_bytes_of;
 use crate::{Key, PPtr, PSlice, Persistent, Reader, Writer};
-
-/// Entries of a node at most: the bits of `used`.
-pub(super) const SLOTS_MAX: usize = 32;
-/// Levels of a tree at most. A level is added when the root is full, which takes several times as many inserts as the
-/// level before took, so that no tree comes near: with 7 entries per node and every other entry removed in between it
-/// is more than 3 to the power of this.
-pub(super) const LEVELS_MAX: usize = 24;
-/// Entries of a node at least, however long they are.
-const SLOTS_MIN: usize = 7;
-/// What the entries of a node should not take more than, unless there were fewer than [`SLOTS_MIN`] then.
-const ENTRIES_LEN: usize = 4096;
 
 /// Keys up to this length are compared several at a time.
 const SHORT_KEY_LEN: usize = 16;
@@ -330,7 +322,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
                 head.count.into(),
                 "less than its capacity",
             )),
-            _ => Ok((free.trailing_zeros() as usize, false)),
+            _ => Ok((free.trailing_zeros() as usize, planted!(UsedSlotAsSpare))),
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::ops::Bound;
 
-use crate::collections::btree_map::node::{ByView, Inner, LEVELS_MAX, Node, Sought};
-use crate::collections::layout::{BTreeHeader, BTreeNode};
+use crate::collections::btree_map::node::{ByView, Inner, Node, Sought};
+use crate::collections::layout::{BTREE_LEVELS_MAX as LEVELS_MAX, BTreeHeader, BTreeNode};
 use crate::error::Result;
 use crate::{Key, Persistent, Reader};
 
@@ -25,7 +25,7 @@ pub(super) struct Path {
 }
 
 /// What stands in front of the entries of a node, which is a leaf at level 0.
-#[inline(always)]
+#[inline]
 pub(super) fn load_at<K: Key, V: Persistent>(
     on: &impl Reader,
     node: u64,
@@ -36,31 +36,31 @@ pub(super) fn load_at<K: Key, V: Persistent>(
 
 impl Path {
     /// Number of levels.
-    #[inline(always)]
+    #[inline]
     pub(super) fn height(&self) -> usize {
         self.height
     }
 
     /// The step at a level below the height.
-    #[inline(always)]
+    #[inline]
     pub(super) fn at(&self, level: usize) -> Step {
         self.steps[level]
     }
 
     /// The leaf, and the rank in it.
-    #[inline(always)]
+    #[inline]
     pub(super) fn leaf(&self) -> Step {
         self.steps[0]
     }
 
     /// Moves inside the leaf.
-    #[inline(always)]
+    #[inline]
     pub(super) fn set_rank(&mut self, rank: usize) {
         self.steps[0].rank = rank;
     }
 
     /// The way to where a key stands, or would stand, and whether it does. The map is not empty.
-    #[inline(always)]
+    #[inline]
     pub(super) fn to<K: Key, V: Persistent>(
         on: &impl Reader,
         header: &BTreeHeader,
@@ -133,11 +133,10 @@ impl Path {
         Ok(Some(path))
     }
 
-    /// Whether an entry that is inserted here is the last one, and has room in its leaf.
+    /// Whether an entry that is inserted here comes behind all others.
     pub(super) fn is_end<K: Key, V: Persistent>(&self, on: &impl Reader) -> Result<bool> {
         let Step { node, rank } = self.leaf();
-        let len = Node::<K, V>::at(node).load(on, 0)?.len();
-        if rank != len || len == Node::<K, V>::CAPACITY {
+        if rank != Node::<K, V>::at(node).load(on, 0)?.len() {
             return Ok(false);
         }
         for level in 1..self.height {

@@ -3,15 +3,15 @@
 //! Start at [`remove_at`].
 
 use crate::collections::btree_map::PBTreeMap;
-use crate::collections::btree_map::node::{Inner, LEVELS_MAX, Node};
+use crate::collections::btree_map::node::{Inner, Node};
 use crate::collections::btree_map::path::Path;
-use crate::collections::layout::{BTreeHeader, BTreeNode};
+use crate::collections::layout::{BTREE_LEVELS_MAX as LEVELS_MAX, BTreeHeader, BTreeNode};
 use crate::content::Depth;
 use crate::error::Result;
 use crate::{Key, Persistent, Writer};
 
 /// Removes the entry at the end of `path`. What it owns is the caller's from here on.
-#[inline(always)]
+#[inline]
 pub(super) fn remove_at<K: Key, V: Persistent>(
     map: PBTreeMap<K, V>,
     tx: &mut impl Writer,

@@ -55,7 +55,7 @@ pub struct VacantEntry<'t, K, V, W, Q> {
 }
 
 impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W, Q> {
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(
         map: PHashMap<K, V>,
         tx: &'t mut W,
@@ -89,8 +89,8 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
         }
     }
 
-    /// Lends the value for writing; if there is none, inserts the one that `make` returns. Should `make` insert the key itself,
-    /// what it inserted is replaced and released.
+    /// Lends the value for writing; if there is none, inserts the one that `make` returns. Should `make` insert the
+    /// key itself, what it inserted is replaced and released.
     ///
     /// # Errors
     /// As [`PHashMap::insert`], and those of `make`.

@@ -1,27 +1,28 @@
 //! From one table to the next, step by step or at once. Start at [`PHashMap::make_room`].
 //!
-//! A map is settled, with one table; or it cleans the next one; or it moves its entries there. G is the number of groups of
-//! the table, N that of the next one; N is 2 G, or G if no more than half of the slots hold an entry. *Room* is how many
-//! empty slots the table that takes new entries may still give: 7 G when it is new, so that one slot of each group stays
-//! empty at the least, and every search ends.
+//! A map is settled, with one table; or it cleans the next one; or it moves its entries there. G is the number of
+//! groups of the table, N that of the next one; N is 2 G, or G if no more than half of the slots hold an entry. *Room*
+//! is how many empty slots the table that takes new entries may still give: 7 G when it is new, so that at least as
+//! many slots as there are groups stay empty, and searches end soon.
 //!
-//! - *Settled.* An insert that needs an empty slot while the room is G (or less, which does not happen) allocates the next
-//!   table and begins to clean it.
-//! - *Cleaning.* Each insert, the first one too, empties the control words of two groups of the next table, and goes to
-//!   the table, unless the last group was just cleaned. Those are at most ⌈N / 2⌉ - 1 ≤ G - 1 inserts, for which the room of G
-//!   is enough.
-//! - *Moving.* The room is now that of the next table, 7 N. The insert that cleaned the last group goes there, and so does
-//!   each one that follows, behind a move of one group; a removal moves one too. When all G groups were moved, the table is freed
-//!   and the map is settled. Until then the next table took at most G + 1 new entries, and those of the table:
+//! - *Settled.* An insert that needs an empty slot while the room is G (or less, which does not happen) allocates the
+//!   next table and begins to clean it.
+//! - *Cleaning.* Each insert, the first one too, empties the control words of two groups of the next table, and goes
+//!   to the table, unless the last group was just cleaned. Those are at most ⌈N / 2⌉ - 1 ≤ G - 1 inserts, for which
+//!   the room of G is enough.
+//! - *Moving.* The room is now that of the next table, 7 N. The insert that cleaned the last group goes there, and so
+//!   does each one that follows, behind a move of one group; a removal moves one too. When all G groups were moved,
+//!   the table is freed and the map is settled. Until then the next table took at most G + 1 new entries, and those of
+//!   the table:
 //!
 //!   - if N = 2 G, 7 G at most, and 7 N - 7 G - (G + 1) ≥ 6 G - 1 ≥ N;
 //!   - if N = G, 4 G and those that came while it was cleaned, and 7 N - 4 G - (⌈G / 2⌉ - 1) - (G + 1) ≥ G.
 //!
 //!   So a settled map begins with a room of at least its number of groups, which is what the first phase asks for.
 //!
-//! Nothing is logged but control words and counts: the next table is new, and what moves goes to slots of it that were never
-//! used, but for those that were used and emptied since it takes entries. A group of the old table that was moved is
-//! not written to; it still tells searches whether they have to go on.
+//! Nothing is logged but control words and counts: the next table is new, and what moves goes to slots of it that were
+//! never used, but for those that were used and emptied since it takes entries. A group of the old table that was
+//! moved is not written to; it still tells searches whether they have to go on.
 
 use crate::collections::layout::{GROUP_SLOTS, HashMapHeader};
 use crate::error::Result;

@@ -5,8 +5,8 @@ use crate::seal::fold;
 
 /// Hash of a key's bytes, keyed by the map's seed.
 ///
-/// The step is the folded multiply of wyhash (Wang Yi, 2019). Both of its factors depend on the seed, so that who does not
-/// know the seed cannot make one of them zero, which would make the other indifferent.
+/// The step is the folded multiply of wyhash (Wang Yi, 2019). Both of its factors depend on the seed, so that who does
+/// not know the seed cannot make one of them zero, which would make the other indifferent.
 #[inline(always)]
 pub(super) fn hash_of(seed: u64, bytes: &[u8]) -> u64 {
     let twin = (seed.rotate_left(32) ^ HASH_KEY) | 1; // Odd, so that it is a factor whatever the seed.
@@ -22,8 +22,8 @@ pub(super) fn hash_of(seed: u64, bytes: &[u8]) -> u64 {
     fold(fold(sum ^ a, twin ^ b) ^ bytes.len() as u64, HASH_FINISH)
 }
 
-/// The last bytes, 16 at most, as two words. Bytes may be in both; the length is hashed too, so that no two strings have
-/// the same words.
+/// The last bytes, 16 at most, as two words. Bytes may be in both; the length is hashed too, so that no two strings
+/// have the same words.
 #[inline(always)]
 fn tail(bytes: &[u8]) -> (u64, u64) {
     match bytes.len() {

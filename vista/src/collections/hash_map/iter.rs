@@ -13,8 +13,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// An iterator over the entries, in no order that means anything; the same one as long as the map is not changed.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header or table is not
-    /// sound; the iterator itself meets none.
+    /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header or table
+    /// is not sound; the iterator itself meets none.
     pub fn iter<A: Reader>(self, on: &A) -> Result<Iter<'_, K, V>> {
         let header = self.load(on)?;
         let [main, next] = self.views(on, &header)?;

@@ -1,7 +1,7 @@
 //! A table of a hash map: groups of eight slots, each behind a word of eight control bytes.
 //!
-//! Who looks for a key compares its tag with all eight control bytes of a group at once, and goes from group to group until
-//! one has an empty slot: there the key would have been put. Start at [`View::find`].
+//! Who looks for a key compares its tag with all eight control bytes of a group at once, and goes from group to group
+//! until one has an empty slot: there the key would have been put. Start at [`View::find`].
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -43,11 +43,18 @@ const LOWEST_BITS: u64 = u64::MAX / 0xFF;
 const HIGHEST_BITS: u64 = LOWEST_BITS << 7;
 
 impl Ctrl {
+    /// The control word of a group's bytes.
+    #[inline(always)]
+    fn of(group: &[u8]) -> Self {
+        Ctrl(u64::from_le_bytes(*group.first_chunk().expect("a group begins with eight control bytes")))
+    }
+
     /// The slots that may hold a key of this tag: all that do, and now and then another full one.
     #[inline(always)]
     fn matching(self, tag: u8) -> Slots {
         let zero_if_equal = self.0 ^ (LOWEST_BITS * u64::from(tag));
-        // A borrow may mark the byte above a match; that differs from the tag in its lowest bit, so it is a full one too.
+        // A borrow may mark the byte above a match; that differs from the tag in its lowest bit, so it is a full one
+        // too.
         Slots(zero_if_equal.wrapping_sub(LOWEST_BITS) & !zero_if_equal & HIGHEST_BITS)
     }
 
@@ -155,7 +162,15 @@ impl Table {
         1 << self.bits
     }
 
-    /// Entries that a table can take when new: one slot of each group stays empty, so that every search ends.
+    #[cold]
+    fn unsound(self, on: &impl Reader) -> crate::Error {
+        if self.bits > BITS_MAX {
+            return on.damaged(self.offset, "hash map: groups", self.bits.into(), "at most 2^48");
+        }
+        on.damaged(self.offset, "hash map: table", self.offset, "an aligned offset")
+    }
+
+    /// Entries that a table can take when new: as many slots as there are groups stay empty, where searches end.
     pub(super) fn room(self) -> u64 {
         (GROUP_SLOTS - 1) << self.bits
     }
@@ -163,7 +178,11 @@ impl Table {
     /// Length in bytes.
     #[inline(always)]
     pub(super) fn len<K: Persistent, V: Persistent>(self) -> u64 {
-        Shape::<K, V>::GROUP.saturating_mul(self.groups())
+        let group = const { Shape::<K, V>::GROUP };
+        if self.bits <= BITS_MAX && group < 1 << (64 - BITS_MAX - 1) {
+            return group << self.bits; // Shorter than the product, which cannot overflow.
+        }
+        group.saturating_mul(self.groups())
     }
 
     /// Offset of a group. Of one that the table does not have, or of a damaged table, it may lead nowhere.
@@ -214,12 +233,12 @@ impl HashMapHeader {
         }
     }
 
-    /// The header, if its tables can be asked for.
+    /// Ok if the tables can be asked for.
     #[inline(always)]
-    pub(super) fn checked(self, on: &impl Reader, offset: u64) -> Result<Self> {
+    pub(super) fn check(&self, on: &impl Reader, offset: u64) -> Result<()> {
         let is_sound = self.table_bits.max(self.next_bits) <= BITS_MAX
             && (self.next == 0 || (self.table != 0 && self.is_growing_soundly()));
-        if is_sound { Ok(self) } else { Err(self.unsound(on, offset)) }
+        if is_sound { Ok(()) } else { Err(self.unsound(on, offset)) }
     }
 
     fn is_growing_soundly(&self) -> bool {
@@ -354,8 +373,8 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
     /// The bytes of a table of which so many groups were moved.
     #[inline(always)]
     pub(super) fn new<A: Reader>(on: &'a A, table: Table, moved: u64) -> Result<Self> {
-        if !table.offset.is_multiple_of(Shape::<K, V>::ALIGN) {
-            return Err(on.damaged(table.offset, "hash map: table", table.offset, "an aligned offset"));
+        if !table.offset.is_multiple_of(Shape::<K, V>::ALIGN) || table.bits > BITS_MAX {
+            return Err(table.unsound(on));
         }
         let bytes = on.slice(PSlice::<u8>::from_raw_parts(table.offset, table.len::<K, V>()))?;
         Ok(View { bytes, table, mask: table.groups() - 1, moved, of: PhantomData })
@@ -371,21 +390,26 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
         self.moved..self.groups()
     }
 
+    /// The bytes of a group.
+    #[inline(always)]
+    fn group(&self, group: u64) -> &'a [u8] {
+        let start = (group * Shape::<K, V>::GROUP) as usize;
+        &self.bytes[start..][..const { Shape::<K, V>::GROUP as usize }]
+    }
+
     /// The control word of a group.
     #[inline(always)]
     pub(super) fn ctrl(&self, group: u64) -> Ctrl {
-        let start = (group * Shape::<K, V>::GROUP) as usize;
-        let word = self.bytes[start..].first_chunk().expect("a group begins with eight control bytes");
-        Ctrl(u64::from_le_bytes(*word))
+        Ctrl::of(self.group(group))
     }
 
     /// A value of a slot: what lies at a distance from its start.
     #[inline(always)]
     fn part<T: Persistent>(&self, at: At, distance: u64) -> &'a T {
-        let slot = Shape::<K, V>::SLOTS + at.slot * Shape::<K, V>::SLOT;
-        let start = (at.group * Shape::<K, V>::GROUP + slot + distance) as usize;
-        // Table and slots are aligned, as the offset of the table was checked to be.
-        bytemuck::from_bytes(&self.bytes[start..start + size_of::<T>()])
+        part_of(
+            self.group(at.group),
+            Shape::<K, V>::SLOTS + at.slot % GROUP_SLOTS * Shape::<K, V>::SLOT + distance,
+        )
     }
 
     #[inline(always)]
@@ -485,6 +509,12 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
         }
         true
     }
+}
+
+/// A value in a group. It is aligned, as the offset of the table was checked to be.
+#[inline(always)]
+fn part_of<T: Persistent>(group: &[u8], start: u64) -> &T {
+    bytemuck::from_bytes(&group[start as usize..][..size_of::<T>()])
 }
 
 #[cfg(test)]

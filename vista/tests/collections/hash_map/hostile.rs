@@ -70,6 +70,8 @@ fn sample<G: Kind>(phase: Phase, domain: Domain) -> OnBuffer<G::K, G::V> {
     segment
 }
 
+type Tx<'s, G> = Transaction<'s, Map<<G as Kind>::K, <G as Kind>::V>, Buffer>;
+
 /// Does everything that can be done. Only a panic or a hang is a failure.
 fn work<G: Kind>(bytes: &[u8], domain: Domain) {
     let open = || OnBuffer::<G::K, G::V>::open_on(Buffer::from_bytes(bytes).with_domain(domain)).unwrap();
@@ -86,13 +88,12 @@ fn work<G: Kind>(bytes: &[u8], domain: Domain) {
         let _ =
             entries.map(|(key, _)| usize::from(bytemuck::bytes_of(key).first() == Some(&1))).sum::<usize>();
     }
-    let mut lose =
-        |operation: &dyn Fn(&mut Transaction<'_, Map<G::K, G::V>, Buffer>) -> vista::Result<()>| {
-            let mut tx = segment.begin().unwrap();
-            let _ = operation(&mut tx);
-            let _ = map.iter(&tx).map(|entries| entries.count());
-            tx.abort().unwrap();
-        };
+    let mut lose = |operation: &dyn Fn(&mut Tx<'_, G>) -> vista::Result<()>| {
+        let mut tx = segment.begin().unwrap();
+        let _ = operation(&mut tx);
+        let _ = map.iter(&tx).map(|entries| entries.count());
+        tx.abort().unwrap();
+    };
     lose(&|tx| {
         for number in 1..30 {
             let value = G::value(tx, number)?;
