@@ -11,6 +11,25 @@ use crate::{PBytes, PString, Persistent, Reader, Writer};
 /// content: the map is searched by `&str` or `&[u8]`, makes the string itself when it takes in a new key, and frees it
 /// with the entry.
 ///
+/// ```
+/// use vista::{Key, PHashMap, PString, Reader, SegmentOptions};
+///
+/// /// Of two keys, the one to which the map has the greater value.
+/// fn greater<'a, K: Key>(on: &impl Reader, map: PHashMap<K, u64>, a: &'a K::View, b: &'a K::View) -> vista::Result<&'a K::View> {
+///     Ok(if map.get(on, a)? >= map.get(on, b)? { a } else { b })
+/// }
+///
+/// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+/// segment.transaction(|tx| -> vista::Result<()> {
+///     let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+///     ages.insert(tx, "Ada", 36)?;
+///     ages.insert(tx, "Bob", 48)?;
+///     assert_eq!(greater(tx, ages, "Ada", "Bob")?, "Bob");
+///     Ok(())
+/// })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
+///
 /// A hash map compares and hashes the bytes of a key; so values that are equal must have the same bytes, as those of all
 /// integers, arrays and derived `Eq` do. A B-tree asks `Ord`.
 pub trait Key: Persistent {

@@ -1,6 +1,22 @@
 //! The headers of collections on the medium; `docs/FORMAT.md` explains the fields, and a test compares the two.
 //!
 //! A header belongs to the user data: it has no check of its own, and whoever reads it takes no field on trust.
+//!
+//! ```
+//! use vista::collections::layout::VecHeader;
+//! use vista::{PPtr, PVec, SegmentOptions};
+//!
+//! let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+//! segment.transaction(|tx| -> vista::Result<()> {
+//!     let numbers = PVec::with_capacity(tx, 4)?;
+//!     *tx.root_mut()? = numbers;
+//!     numbers.extend(tx, [1, 2])?;
+//!     numbers.pop(tx).map(drop)
+//! })?;
+//! let header = segment.get(PPtr::<VecHeader>::from_offset(segment.root()?.offset()))?;
+//! assert_eq!((header.len, header.spare_from, header.capacity), (1, 2, 4)); // The second place was used.
+//! # Ok::<_, vista::Error>(())
+//! ```
 
 use crate::Persistent;
 

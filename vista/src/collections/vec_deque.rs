@@ -436,12 +436,17 @@ impl<T: Persistent> PVecDeque<T> {
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back); those before the one that failed are appended.
     pub fn extend(self, tx: &mut impl Writer, elements: impl IntoIterator<Item = T>) -> Result<()> {
-        let elements = elements.into_iter();
+        // Some at a time: their places are logged together.
+        let at_a_time = (1024 / size_of::<T>().max(1)).max(1);
+        let mut elements = elements.into_iter();
         self.reserve(tx, elements.size_hint().0)?;
-        for element in elements {
-            self.push_back(tx, element)?;
+        loop {
+            let some: Vec<T> = elements.by_ref().take(at_a_time).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.extend_from_slice(tx, &some)?;
         }
-        Ok(())
     }
 
     /// Inserts an element at `index`, and moves those before it or those behind it, whichever are fewer; logs what moves.

@@ -95,11 +95,6 @@ fn elements_that_are_aligned_more_than_their_headers() {
 }
 
 #[test]
-fn elements_of_three_bytes() {
-    check([[1_u8; 3], [2; 3], [3; 3]]);
-}
-
-#[test]
 fn elements_larger_than_a_page() {
     check([[1_u64; 700], [2; 700], [3; 700]]);
 }

@@ -33,29 +33,29 @@ fn explore(scenario: &Scenario<Root>, (model, domain): (Model, Domain), recorder
 
 #[test]
 fn vectors() {
-    check("vec-", 400);
+    check("vec-", 4000);
 }
 
 #[test]
 fn queues() {
-    check("deque-", 400);
+    check("deque-", 4000);
 }
 
 #[test]
 fn slabs() {
-    check("slab-", 400);
+    check("slab-", 4000);
 }
 
 #[test]
 fn strings() {
-    check("bytes-", 400);
-    check("text", 400);
+    check("bytes-", 4000);
+    check("text", 4000);
 }
 
 #[test]
 fn cells_and_options() {
-    check("cell", 400);
-    check("option", 400);
+    check("cell", 4000);
+    check("option", 4000);
 }
 
 /// The same, as the machine sees it: each store that was really executed.
@@ -63,6 +63,6 @@ fn cells_and_options() {
 fn as_the_machine_sees_it() {
     for name in ["vec-push-and-pop", "deque-push-and-pop", "slab-insert-and-remove", "bytes-push-and-pop"] {
         let scenario = linear::all().into_iter().find(|scenario| scenario.name == name).expect("a scenario");
-        explore(&scenario, (Model::Adr, Domain::Adr), Recorder::Machine, 150);
+        explore(&scenario, (Model::Adr, Domain::Adr), Recorder::Machine, 400);
     }
 }
