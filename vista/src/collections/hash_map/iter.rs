@@ -12,6 +12,19 @@ use super::table::{At, Slots, View};
 impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// An iterator over the entries, in no order that means anything; the same one as long as the map is not changed.
     ///
+    /// The map cannot be changed while it is iterated over:
+    ///
+    /// ```compile_fail
+    /// use vista::{PHashMap, Writer};
+    ///
+    /// fn double(tx: &mut impl Writer, map: PHashMap<u64, u64>) -> vista::Result<()> {
+    ///     for (key, value) in map.iter(tx)? {
+    ///         map.insert(tx, key + 1000, *value)?; // The iterator has borrowed the transaction.
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header or table
     /// is not sound; the iterator itself meets none.
