@@ -136,6 +136,9 @@ pub enum Fate {
     Dead,
 }
 
+/// A job that is not acknowledged: its number, its payload, how often it was taken, and whether it is fresh, waiting or dead.
+pub type JobInfo = (u64, Vec<u8>, u32, &'static str);
+
 /// A job that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DeadJob {
@@ -432,11 +435,11 @@ impl<M: Medium> Queue<M> {
         })
     }
 
-    /// All jobs that are not acknowledged, by number: payload, attempts, and whether it is fresh, waiting or dead.
+    /// All jobs that are not acknowledged, by number.
     ///
     /// # Errors
     /// [`vista::Error::Damaged`] if the file is.
-    pub fn jobs(&self) -> Result<Vec<(u64, Vec<u8>, u32, &'static str)>> {
+    pub fn jobs(&self) -> Result<Vec<JobInfo>> {
         let on = &self.segment;
         let mut jobs = Vec::new();
         for (&id, job) in self.segment.root()?.jobs.iter(on)? {
@@ -544,8 +547,8 @@ fn dead_job(tx: &mut impl Writer, root: &Root, id: u64) -> Result<Place> {
 }
 
 fn set_reason(tx: &mut impl Writer, place: Place, reason: &str) -> Result<()> {
-    let cut = reason.floor_char_boundary(REASON_LEN_MAX);
-    let new = PString::new(tx, &reason[..cut])?;
+    let cut = (0..=REASON_LEN_MAX.min(reason.len())).rev().find(|&at| reason.is_char_boundary(at));
+    let new = PString::new(tx, &reason[..cut.unwrap_or(0)])?;
     let old = *tx.get(field!(place, Job, reason))?;
     tx.write(field!(place, Job, reason), new)?;
     Ok(old.release(tx, vista::Depth::default())?)

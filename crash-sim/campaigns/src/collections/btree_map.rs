@@ -304,7 +304,7 @@ fn words() -> Scenario<Root> {
             |s| {
                 with_words(s, |tx, map| {
                     map.retain(tx, |_, _| false)?; // All joined, the separators freed.
-                    let list = *map.entry(tx, "one")?.or_try_insert_with(|tx| PVec::new(tx))?;
+                    let list = *map.entry(tx, "one")?.or_try_insert_with(PVec::new)?;
                     list.push(tx, 1)
                 });
             },
