@@ -1,10 +1,10 @@
 //! The collections: each equals its std model under any history, and survives hostile bytes.
 
+#![allow(clippy::unit_arg)] // `Ok(*tx.root_mut()? = value)` is a whole transaction in a line.
+
 #[allow(dead_code, reason = "the tests of segments use all of it")]
 #[path = "../it/traced.rs"]
 mod traced; // a medium that can be looked at
-#![allow(clippy::unit_arg)] // `Ok(*tx.root_mut()? = value)` is a whole transaction in a line.
-
 mod history; // any transactions, in any domain, beside a model
 mod bytes;
 mod string;
