@@ -1,6 +1,7 @@
 //! `vista bench`: how fast transactions are on this machine. Small, and without anything to compare with; for that there is
 //! the package of benchmarks. Start at [`run`].
 
+use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -123,6 +124,8 @@ fn measure(directory: &Path, effort: Effort) -> Result<Measured, Failure> {
     let bank = directory.join("bank");
     let (transfers, latency) = transfers(&bank, effort)?;
     let machine = Machine::look(&bank)?;
+    // One file at a time: containers often have little shared memory.
+    remove(&bank)?;
     let mut rows = vec![transfers];
     rows.extend(blocks(&directory.join("blocks"), effort)?);
     rows.extend(maps(&directory.join("maps"), effort)?);
@@ -174,6 +177,10 @@ fn transfers(path: &Path, effort: Effort) -> Result<(Row, Latency), Failure> {
     Ok((Row::new("debit-credit transaction", rounds), latency))
 }
 
+fn remove(path: &Path) -> Result<(), Failure> {
+    fs::remove_file(path).map_err(|error| Failure::system(path, "remove", &error))
+}
+
 /// Blocks of 64 bytes, a hundred in a transaction.
 fn blocks(path: &Path, effort: Effort) -> Result<Vec<Row>, Failure> {
     const IN_ONE: usize = 100;
@@ -200,6 +207,7 @@ fn blocks(path: &Path, effort: Effort) -> Result<Vec<Row>, Failure> {
         free.push(begun.elapsed().as_secs_f64() * 1e9 / count as f64);
     }
     segment.close()?;
+    remove(path)?;
     Ok(vec![Row::new("allocate 64 bytes", alloc), Row::new("free 64 bytes", free)])
 }
 
@@ -237,8 +245,7 @@ fn maps(path: &Path, effort: Effort) -> Result<Vec<Row>, Failure> {
         }
         rounds[3].push(per(begun));
         segment.close()?;
-        let fail = |error| Failure::system(&path, "remove", &error);
-        std::fs::remove_file(&path).map_err(fail)?;
+        remove(&path)?;
     }
     let names =
         ["B-tree: insert, a transaction", "B-tree: get", "hash map: insert, a transaction", "hash map: get"];

@@ -99,9 +99,9 @@ struct RunOfPages {
     #[serde(skip_serializing_if = "Option::is_none")]
     block_len: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    used: Option<u32>,
+    used: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    capacity: Option<u32>,
+    capacity: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -258,22 +258,37 @@ fn name_of_area(area: Area) -> &'static str {
 impl Heap {
     fn of(inspector: &Inspector) -> Heap {
         let picture = inspector.runs();
-        let runs = picture.iter().map(|run| {
-            let (block_len, used, capacity) = match run.usage {
-                Usage::Slab { class, used, capacity } => {
-                    (CLASSES.get(class).copied(), Some(used), Some(capacity))
+        let mut runs: Vec<RunOfPages> = Vec::new();
+        for run in &picture {
+            let run = RunOfPages::of(run);
+            match runs.last_mut() {
+                // Pages of blocks of one size side by side are one run.
+                Some(last)
+                    if last.usage == run.usage
+                        && last.block_len.is_some()
+                        && last.block_len == run.block_len =>
+                {
+                    last.page_count += run.page_count;
+                    last.used = last.used.zip(run.used).map(|(a, b)| a + b);
+                    last.capacity = last.capacity.zip(run.capacity).map(|(a, b)| a + b);
                 }
-                _ => (None, None, None),
-            };
-            let usage = name_of_usage(run.usage);
-            RunOfPages { offset: run.offset, page_count: run.page_count, usage, block_len, used, capacity }
-        });
-        Heap {
-            page_len: PAGE_LEN,
-            page_count: picture.iter().map(|run| run.page_count).sum(),
-            runs: runs.collect(),
-            picture,
+                _ => runs.push(run),
+            }
         }
+        Heap { page_len: PAGE_LEN, page_count: picture.iter().map(|run| run.page_count).sum(), runs, picture }
+    }
+}
+
+impl RunOfPages {
+    fn of(run: &Run) -> RunOfPages {
+        let (block_len, used, capacity) = match run.usage {
+            Usage::Slab { class, used, capacity } => {
+                (CLASSES.get(class).copied(), Some(used.into()), Some(capacity.into()))
+            }
+            _ => (None, None, None),
+        };
+        let usage = name_of_usage(run.usage);
+        RunOfPages { offset: run.offset, page_count: run.page_count, usage, block_len, used, capacity }
     }
 }
 

@@ -69,6 +69,7 @@ enum Action {
         /// The key.
         key: OsString,
         /// The value; - reads it from stdin, all of it.
+        #[arg(allow_negative_numbers = true)]
         value: OsString,
         #[command(flatten)]
         sizes: Sizes,

@@ -52,6 +52,9 @@ fn a_key_is_set_read_replaced_and_deleted() {
     assert_eq!(good(&kv(&path, &["get", "bob"])), "\n", "stdin was empty");
     assert_eq!(good(&kv(&path, &["count"])), "2\n");
     assert_eq!(kv(&path, &["count", "--json"]).json(), json!({"count": 2}));
+    good(&kv(&path, &["set", "bob", "-5"]));
+    good(&kv(&path, &["set", "--", "bob", "--json"]));
+    assert_eq!(good(&kv(&path, &["get", "bob"])), "--json\n");
 
     let missing = kv(&path, &["get", "eve"]);
     assert_eq!((missing.code, missing.stdout.as_str(), missing.stderr.as_str()), (1, "", ""));

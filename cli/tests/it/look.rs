@@ -1,4 +1,4 @@
-//! `info` and `check`: what they show, and that they change nothing.
+//! `info` and `check`: what they show, and that they change nothing; `dump` too survives any damage.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -127,7 +127,7 @@ fn no_flipped_byte_makes_it_panic_or_hang() {
         let mut bytes = whole.clone();
         bytes[offset] ^= 0x5a;
         fs::write(&spoiled, &bytes).unwrap();
-        for command in ["info", "check"] {
+        for command in ["info", "check", "dump"] {
             let said = vista(&[command, text(&spoiled)]);
             assert!((0..=2).contains(&said.code), "{command} after damage at {offset}: {}", said.code);
             assert_eq!(said.code == 2, !said.stderr.is_empty(), "{command}, {offset}: {}", said.stderr);

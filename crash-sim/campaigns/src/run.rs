@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use campaigns::collections::{self, hash_map, linear};
+use campaigns::collections::{self, btree_map, hash_map, linear};
 use campaigns::{PAIRS, campaign, scenarios};
 use crash_sim::{Campaign, Model, Recorder, Report};
 use rio::Domain;
@@ -51,6 +51,7 @@ enum Kind {
 enum Scenario {
     Segment(usize),
     HashMap(usize),
+    BTreeMap(usize),
     Linear(usize),
 }
 
@@ -75,6 +76,7 @@ fn scenarios(only: &str) -> Vec<(Scenario, String, usize)> {
         }
     }
     found.extend(collections(only, &hash_map::all(), Scenario::HashMap));
+    found.extend(collections(only, &btree_map::all(), Scenario::BTreeMap));
     found.extend(collections(only, &linear::all(), Scenario::Linear));
     found
 }
@@ -121,6 +123,10 @@ fn explore(task: &Task, arguments: &Arguments) -> Report {
         }
         Scenario::HashMap(number) => {
             let campaign = collections::campaign(&hash_map::all()[number], task.domain);
+            set(campaign, task, arguments).explore(task.model)
+        }
+        Scenario::BTreeMap(number) => {
+            let campaign = collections::campaign(&btree_map::all()[number], task.domain);
             set(campaign, task, arguments).explore(task.model)
         }
         Scenario::Linear(number) => {

@@ -66,6 +66,8 @@ fn code() -> Format {
         collections::BytesHeader { len, inline_capacity }
         collections::DequeHeader { head, tail, capacity, data }
         collections::SlabHeader { free_head, len, used, spare_from, capacity, links, values }
+        collections::BTreeHeader { root, len }
+        collections::BTreeNode { used, level, count, reserved, order }
         collections::HashMapHeader { seed, table, next, table_bits, next_bits, len, room, progress }
     }
     constants! { format:
@@ -76,6 +78,8 @@ fn code() -> Format {
         vista::ROOT_TEXT_LEN vista::CLASS_LISTS vista::RUN_LISTS vista::ZONES_MAX vista::PAGE_INNER vista::PAGE_FREE
         vista::PAGE_FREE_TAIL vista::PAGE_SLAB vista::PAGE_LARGE vista::DESCRIPTOR_LEN vista::META_PAGES
         collections::IS_APART collections::INLINE_MIN collections::OCCUPIED
+        collections::BTREE_SLOTS_MAX collections::BTREE_SLOTS_MIN collections::BTREE_ENTRIES_LEN
+        collections::BTREE_LEVELS_MAX
         collections::GROUP_SLOTS collections::SLOT_EMPTY collections::SLOT_DELETED collections::SLOT_FULL
         collections::HASH_KEY collections::HASH_FINISH
     }

@@ -10,3 +10,4 @@ mod redo; // lrvm on a simulated disk
 mod lrvm; // the redo log, as far as a test may take
 mod linear; // vectors, queues, slabs, strings
 mod hash_map; // a collection whose memory moves step by step
+mod btree_map; // a collection whose nodes split and join
