@@ -131,7 +131,7 @@ fn what_a_queue_logs() {
     );
     assert_eq!(s.logged(|tx, root| root.deque.set(tx, 3, 1)), record(8), "24");
     let insert = record(10 * 8) + 2 * record(8);
-    assert_eq!(s.logged(|tx, root| root.deque.insert(tx, 10, 1)), insert, "what moves, on the shorter side");
+    assert_eq!(s.logged(|tx, root| root.deque.insert(tx, 40, 1)), insert, "what moves, on the shorter side");
     assert_eq!(s.logged(|tx, root| root.deque.remove(tx, 41)), record(9 * 8) + record(8));
     assert_eq!(s.logged(|tx, root| root.deque.rotate_left(tx, 3)), record(3 * 8) + record(16));
     assert_eq!(s.logged(|tx, root| root.deque.clear(tx)), record(8), "24");
@@ -197,17 +197,25 @@ fn what_cells_and_options_log() {
 fn a_growth_logs_no_element() {
     let mut s = Subject::new();
     s.logged(|tx, root| {
-        root.vec.extend(tx, 0..100)?;
-        root.deque.extend(tx, 0..128)?;
-        (0..100).try_for_each(|n| root.slab.insert(tx, n).map(drop))?;
-        root.bytes.resize(tx, 100, 1)
+        root.vec.extend(tx, 0..1000)?;
+        root.deque.extend(tx, 0..1024)?;
+        root.slab.reserve(tx, 1000)?;
+        (0..1000).try_for_each(|n| root.slab.insert(tx, n).map(drop))?;
+        root.bytes.resize(tx, 8000, 1)
     });
+    let root = *s.segment.root().unwrap();
+    let capacities = [
+        root.vec.capacity(&s.segment).unwrap(),
+        root.deque.capacity(&s.segment).unwrap(),
+        root.slab.capacity(&s.segment).unwrap(),
+        root.bytes.capacity(&s.segment).unwrap(),
+    ];
+    assert_eq!(capacities, [1000, 1024, 1000, 8000], "all are full");
     let grown = [
         s.logged(|tx, root| root.vec.push(tx, 1)),
         s.logged(|tx, root| root.deque.push_back(tx, 1)),
         s.logged(|tx, root| root.slab.insert(tx, 1)),
         s.logged(|tx, root| root.bytes.push(tx, 1)),
     ];
-    println!("{grown:?}");
-    assert!(grown.iter().all(|&len| len < 100 * 8), "{grown:?}");
+    assert!(grown.iter().all(|&len| len < 4000), "{grown:?} of 8000 bytes each");
 }
