@@ -88,6 +88,9 @@
 //! Tests (`vista/tests/collections/logged.rs`, `hash_map/steps.rs` beside it) count them. Growing logs the header and what
 //! the heap changes in its own metadata, not the elements; how a hash map grows, [it](PHashMap) tells itself.
 //!
+//! What is damaged may also say of bytes in use that they are spare; a write then spoils them, and its rollback does not
+//! bring them back. [`check_content`](crate::Segment::check_content) finds damage before it spreads.
+//!
 //! # What a crash leaves
 //! Each operation is part of a transaction: after a crash all of it is there or nothing. That holds for its memory too:
 //! blocks that were allocated are free again, and blocks that were freed are not.

@@ -38,7 +38,7 @@ impl<R: Persistent> Clone for Scenario<R> {
 }
 
 /// Bytes of the segments.
-const LEN: u64 = 26 * PAGE_LEN;
+const LEN: u64 = 64 * PAGE_LEN;
 
 /// A campaign over a scenario.
 pub fn campaign<R: Persistent>(scenario: &Scenario<R>, domain: Domain) -> Campaign<Subject<R>> {

@@ -248,10 +248,11 @@ pub(crate) fn one(one: &One) -> bool {
 mod look {
     use std::time::{Duration, Instant};
 
-    use campaigns::campaign;
     use campaigns::scenarios::{self, Scenario, Subject};
+    use campaigns::{campaign, collections};
     use crash_sim::{Campaign, KillOptions, Model, Oracle, Recorder};
     use rio::Domain;
+    use vista::Persistent;
 
     use super::{Finding, One, TOOLS};
 
@@ -279,7 +280,14 @@ mod look {
         if scenario.name == "nothing" { campaign.crash_creation() } else { campaign }
     }
 
+    /// Plants that show in the scenarios of collections alone.
+    const COLLECTIONS: [&str; 4] =
+        ["spare-not-flushed", "popped-element-as-spare", "deleted-slot-as-spare", "used-slot-as-spare"];
+
     pub(super) fn tools(name: &'static str, one: &One) {
+        if COLLECTIONS.contains(&name) {
+            return in_collections(name, one);
+        }
         let images = one.images;
         let until = Instant::now() + Duration::from_secs(one.seconds);
         // One campaign has a part of the time; the machine and the killer have theirs when one has found it.
@@ -333,12 +341,42 @@ mod look {
         }
     }
 
+    /// Plants in the collections: their own scenarios, one kind after the other.
+    fn in_collections(name: &'static str, one: &One) {
+        use campaigns::collections::{btree_map, hash_map, linear};
+        in_some(name, one, &linear::all());
+        in_some(name, one, &hash_map::all());
+        in_some(name, one, &btree_map::all());
+    }
+
+    /// The seam, and the machine in the scenario in which it has found the plant.
+    fn in_some<R: Persistent>(name: &'static str, one: &One, scenarios: &[collections::Scenario<R>]) {
+        for (tool, model, domain) in
+            [(TOOLS[0], Model::Coherent, Domain::PageCache), (TOOLS[2], Model::Adr, Domain::Adr)]
+        {
+            let run = |scenario: &collections::Scenario<R>, recorder| {
+                vista::plant::set(None);
+                let campaign = collections::campaign(scenario, domain).lazy().recorder(recorder);
+                vista::plant::set(Some(name));
+                let time = Duration::from_secs(one.seconds) / 60;
+                campaign.images_max(one.images).time_max(time).explore(model)
+            };
+            let finding = explore(tool, scenarios, |scenario| run(scenario, Recorder::Seam));
+            say(&finding);
+            if let Some(found) = &finding.scenario {
+                let just: Vec<_> = scenarios.iter().filter(|one| one.name == found).cloned().collect();
+                say(&explore(TOOLS[5], &just, |scenario| run(scenario, Recorder::Machine)));
+                return;
+            }
+        }
+    }
+
     fn say(finding: &Finding) {
         println!("{}", serde_json::to_string(finding).expect("plain data"));
     }
 
     /// Runs scenario after scenario until one fails by a crash.
-    fn explore(tool: &str, scenarios: &[Scenario], run: impl Fn(&Scenario) -> crash_sim::Report) -> Finding {
+    fn explore<S>(tool: &str, scenarios: &[S], run: impl Fn(&S) -> crash_sim::Report) -> Finding {
         let started = Instant::now();
         let mut recoveries = 0;
         for scenario in scenarios {
@@ -349,7 +387,7 @@ mod look {
             };
             let finding = Finding {
                 tool: tool.to_owned(),
-                scenario: Some(scenario.name.clone()),
+                scenario: Some(report.name.clone()),
                 crashes: failure.case.split('/').count(),
                 recoveries,
                 seconds: started.elapsed().as_secs_f64(),

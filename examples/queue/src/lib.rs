@@ -12,7 +12,7 @@ pub mod shell; // the queue by lines of text
 pub mod work; // a command for each job
 
 pub use error::{Error, Result};
-pub use queue::{DeadJob, Fate, Options, Queue, Receipt, Root, Stats, Taken};
+pub use queue::{DeadJob, Fate, JobInfo, Options, Queue, Receipt, Root, Stats, Taken};
 
 /// Milliseconds since the epoch, by the wall clock: what is kept has to mean the same to the next process, and no
 /// monotonic clock does. Every method takes the time as an argument, so that tests need not wait.
