@@ -182,7 +182,7 @@ fn every_byte<T: Kind>(domain: Domain, count: u64, bytes_in_front: usize, step: 
         let byte = segment.slice(vista::PSlice::<u8>::from_raw_parts(offset, 1)).unwrap()[0];
         for value in [0, 0xFF, byte ^ 1, byte.wrapping_add(7)] {
             survive::<T>(&mut segment, offset, &[value], &all);
-            make_anew_if_changed(&mut segment, domain, count);
+            make_anew_if_changed::<T>(&mut segment, domain, count);
             survive_in_a_check::<T>(&mut segment, offset, &[value]);
         }
     }
@@ -224,7 +224,7 @@ fn children_are_exchanged() {
         for place in places {
             for offset in &offsets {
                 survive::<T>(&mut segment, place, &offset.to_le_bytes(), &all);
-                make_anew_if_changed(&mut segment, Domain::PageCache, count);
+                make_anew_if_changed::<T>(&mut segment, Domain::PageCache, count);
                 survive_in_a_check::<T>(&mut segment, place, &offset.to_le_bytes());
             }
         }
