@@ -720,9 +720,7 @@ impl Inner {
             let (number, device, name) = this.segment(name, &bytes)?;
             this.refuse_overlap(number, &name, &bytes)?;
             let is_left_dirty = this.is_left_dirty(number, &bytes);
-            if (is_left_dirty || this.lock().unmapped_len > UNMAPPED_LEN_MAX)
-                && !planted!(UnmappedChangesForgotten)
-            {
+            if (is_left_dirty || this.lock().unmapped_len > UNMAPPED_LEN_MAX) && !planted!(MapReadsStale) {
                 this.epoch(&truncating)?;
                 if this.is_left_dirty(number, &bytes) {
                     continue; // By a region that another thread has unmapped just now.
