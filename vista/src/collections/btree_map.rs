@@ -104,13 +104,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// # Errors
     /// As [`new`](PBTreeMap::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
-        let found = *tx.get(field)?;
-        if !found.is_null() {
-            return Ok(found);
-        }
-        let new = Self::new(tx)?;
-        tx.write(field, new)?;
-        Ok(new)
+        Self::or_make(tx, field, Self::new)
     }
 
     /// The header; that of an empty map for null.

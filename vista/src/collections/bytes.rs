@@ -93,13 +93,7 @@ impl PBytes {
     /// # Errors
     /// As [`new`](PBytes::new), and [`Error::BadPointer`] if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
-        let found = *tx.get(field)?;
-        if !found.is_null() {
-            return Ok(found);
-        }
-        let new = Self::new(tx)?;
-        tx.write(field, new)?;
-        Ok(new)
+        Self::or_make(tx, field, Self::new)
     }
 
     /// Where the bytes stand. The null handle has none.

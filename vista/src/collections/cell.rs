@@ -57,13 +57,7 @@ impl<T: Persistent> PCell<T> {
     /// # Errors
     /// As [`new`](PCell::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>, value: T) -> Result<Self> {
-        let found = *tx.get(field)?;
-        if !found.is_null() {
-            return Ok(found);
-        }
-        let new = Self::new(tx, value)?;
-        tx.write(field, new)?;
-        Ok(new)
+        Self::or_make(tx, field, |tx| Self::new(tx, value))
     }
 
     /// Where the value lies: for what takes a pointer. It stays there as long as the cell lives. The cell goes on to own it.

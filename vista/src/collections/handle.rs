@@ -35,6 +35,24 @@ macro_rules! handle {
                 self.header.offset()
             }
 
+            /// The handle that a field holds; if that is null, the one that `make` gives, which is stored there.
+            fn or_make<W: $crate::Writer>(
+                tx: &mut W,
+                field: $crate::PPtr<Self>,
+                make: impl FnOnce(&mut W) -> $crate::Result<Self>,
+            ) -> $crate::Result<Self>
+            where
+                Self: $crate::Persistent,
+            {
+                let found = *tx.get(field)?;
+                if !found.is_null() {
+                    return Ok(found);
+                }
+                let new = make(tx)?;
+                tx.write(field, new)?;
+                Ok(new)
+            }
+
             /// The pointer to the header.
             #[allow(dead_code, reason = "not every collection is asked")]
             pub(in crate::collections) const fn header(self) -> $crate::PPtr<$header> {

@@ -82,13 +82,7 @@ impl<T: Persistent> POption<T> {
     /// # Errors
     /// As [`new`](POption::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
-        let found = *tx.get(field)?;
-        if !found.is_null() {
-            return Ok(found);
-        }
-        let new = Self::new(tx)?;
-        tx.write(field, new)?;
-        Ok(new)
+        Self::or_make(tx, field, Self::new)
     }
 
     /// Where it stands whether there is a value; null stays null.

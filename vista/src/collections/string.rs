@@ -64,7 +64,7 @@ impl PString {
     /// # Errors
     /// As [`PBytes::or_new`].
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
-        Ok(Self::from_bytes(PBytes::or_new(tx, field.cast())?))
+        Self::or_make(tx, field, |tx| PBytes::new(tx).map(Self::from_bytes))
     }
 
     /// The text.

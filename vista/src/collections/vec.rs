@@ -106,13 +106,7 @@ impl<T: Persistent> PVec<T> {
     /// # Errors
     /// As [`new`](PVec::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
-        let found = *tx.get(field)?;
-        if !found.is_null() {
-            return Ok(found);
-        }
-        let new = Self::new(tx)?;
-        tx.write(field, new)?;
-        Ok(new)
+        Self::or_make(tx, field, Self::new)
     }
 
     /// The header, its fields in agreement; that of an empty vector for null.

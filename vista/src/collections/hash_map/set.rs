@@ -71,7 +71,7 @@ impl<K: Key> PHashSet<K> {
     /// # Errors
     /// As [`PHashMap::or_new`].
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
-        PHashMap::or_new(tx, field.cast()).map(Self::from_map)
+        Self::or_make(tx, field, Self::new)
     }
 
     /// Number of keys.
