@@ -5,21 +5,11 @@ use campaigns::collections::{campaign, hash_map};
 use crash_sim::{Model, Recorder};
 use rio::Domain;
 
-/// What vista promises on ordinary files, and in an ordered domain under a kill and a power cut.
-const PAIRS: [(Model, Domain); 3] =
-    [(Model::Coherent, Domain::PageCache), (Model::Coherent, Domain::Adr), (Model::Adr, Domain::Adr)];
+use crate::support;
 
-/// So many images of a scenario, and fewer under the model that has many for one.
+/// So many images of a scenario.
 fn check(name: &str, images: usize) {
-    let scenario = hash_map::all().into_iter().find(|scenario| scenario.name == name);
-    let scenario = scenario.unwrap_or_else(|| panic!("no scenario {name}"));
-    for (model, domain) in PAIRS {
-        let images = if model == Model::Adr { images / 4 } else { images };
-        let report = campaign(&scenario, domain).lazy().images_max(images).samples(20).explore(model);
-        println!("{report}");
-        report.assert();
-        assert!(report.is_complete() || report.images >= images / 2 || report.uncovered > 0, "{report}");
-    }
+    support::check(hash_map::all(), name, images);
 }
 
 #[test]

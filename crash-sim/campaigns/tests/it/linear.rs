@@ -6,9 +6,7 @@ use campaigns::collections::{Scenario, campaign};
 use crash_sim::{Model, Recorder};
 use rio::Domain;
 
-/// What vista promises on ordinary files, and in an ordered domain under a kill and a power cut.
-const PAIRS: [(Model, Domain); 3] =
-    [(Model::Coherent, Domain::PageCache), (Model::Coherent, Domain::Adr), (Model::Adr, Domain::Adr)];
+use crate::support::PAIRS;
 
 /// So many images of each scenario whose name begins so.
 fn check(begin: &str, images: usize) {

@@ -1,5 +1,6 @@
 //! Crash campaigns over vista that run with the other tests, and that the tools agree; one file per question.
 
+mod support; // what they share
 mod slice; // every scenario, as far as a test may take
 mod forgetful; // a library that would not flush
 mod properties; // any transactions against a plain model, through any crash

@@ -9,9 +9,7 @@ use campaigns::scenarios::{self, Scenario, Subject};
 use crash_sim::{Campaign, Model, Report};
 use rio::Domain;
 
-/// What vista promises on ordinary files, and in an ordered domain under a kill and a power cut.
-const PAIRS: [(Model, Domain); 3] =
-    [(Model::Coherent, Domain::PageCache), (Model::Coherent, Domain::Adr), (Model::Adr, Domain::Adr)];
+use crate::support::PAIRS;
 
 fn scenario(name: &str) -> Scenario {
     let found = scenarios::all().into_iter().find(|scenario| scenario.name == name);
