@@ -123,6 +123,16 @@ pub trait Writer: Reader {
     #[doc(hidden)]
     fn free_block(&mut self, offset: u64, len: u64, align: u64) -> Result<()>;
 
+    /// Notes that a place is given up in what lies at `of`: the header of a collection, or that part of it which is asked
+    /// for. Called before anything is stored to a place that is given up.
+    #[doc(hidden)]
+    fn vacate(&mut self, of: u64);
+
+    /// Whether [`vacate`](Writer::vacate) was called for `of` in this transaction. If it was not, every place in it where
+    /// nothing stands is spare: what was there, if anything, had ceased to count before the transaction began.
+    #[doc(hidden)]
+    fn has_vacated(&self, of: u64) -> bool;
+
     /// Stores to *spare* bytes, without a before-image: what they hold did not count at the begin of the transaction,
     /// nor at any savepoint of it, and does not count after a rollback. The commit makes them durable like all else.
     #[doc(hidden)]
@@ -245,11 +255,27 @@ impl<R: Persistent, M: Medium> Writer for Transaction<'_, R, M> {
         core.free(batch, offset, len, align)
     }
 
+    #[inline(always)]
+    fn vacate(&mut self, of: u64) {
+        if !planted!(VacatedForgotten) {
+            let log = &mut self.parts().0.log;
+            log.vacated.note(of, log.sequence);
+        }
+    }
+
+    #[inline(always)]
+    fn has_vacated(&self, of: u64) -> bool {
+        let log = &self.core().log;
+        log.vacated.has(of, log.sequence)
+    }
+
     #[cfg_attr(debug_assertions, inline(never))]
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn store_spare<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
-        let place = self.spare(PSlice::<T>::from_raw_parts(ptr.offset(), 1))?;
-        self.parts().0.space.store_bytes(place, bytemuck::bytes_of::<T>(&value));
+        let (core, batch) = self.parts();
+        let place = core.follow(ptr)?;
+        core.log_spare(batch, place.bytes())?;
+        core.space.store(place, value);
         Ok(())
     }
 

@@ -63,33 +63,35 @@
 //! | collection | operation | records | bytes |
 //! |---|---|---|---|
 //! | any | reading | none | 0 |
-//! | `PVec` | `push`; `extend_from_slice`, whatever its length | two words of header | 32 |
-//! | | `push` to where an element stood before | the place, two words of header | 56 |
+//! | `PVec` | `push`; `extend_from_slice`, whatever its length | the length | 24 |
 //! | | `pop`, `truncate`, `clear` | the length | 24 |
 //! | | `set`, `get_mut` | the element | 24 |
 //! | | `remove`, `drain` | what moves, the length | 40 + 8 for each that moves |
-//! | `PVecDeque` | `push_back`, `push_front` | the place, a counter | 48 |
+//! | `PVecDeque` | `push_back`, `push_front`; `extend_from_slice` | a counter | 24 |
 //! | | `pop_front`, `pop_back`, `truncate`, `clear` | a counter | 24 |
 //! | | `insert` | what moves, the place, a counter | 64 + 8 for each that moves |
-//! | `PSlab` | `insert` into a slot that was never used | three words of header | 40 |
-//! | | `insert` into one that was | the place, its link, two words of header | 80 |
+//! | `PSlab` | `insert` into a slot that was never used | two words of header | 32 |
+//! | | `insert` into one that was | its link, two words of header | 56 |
 //! | | `remove` | the link, two words of header | 56 |
-//! | `PBytes`, `PString` | `extend_from_slice`, `push_str` of *n* bytes | the place, the length | 40 + *n*, in whole words |
+//! | `PBytes`, `PString` | `extend_from_slice`, `push_str` | the length | 24 |
 //! | | `pop`, `truncate`, `clear` | the length | 24 |
 //! | `PCell` | `set`, `get_mut`, `take` | the value | 24 |
-//! | `POption` | `replace` | the value; whether there is one, if there was none | 24 or 48 |
+//! | `POption` | `replace` | the value; or whether there is one, if there was none | 24 |
 //! | | `take` | whether there is one | 24 |
-//!
-//! | `PHashMap` | `insert` of a new key, into a slot that was never used | the control word of its group, two counts | 56 |
-//! | | into one that was | key, value, the control word, two counts | 104 |
+//! | `PHashMap` | `insert` of a new key | the control word of its group, two counts | 56 |
 //! | | `insert` over a value, `get_mut` | the value | 24 |
-//! | | `remove` | the control word, a count | 48 |
+//! | | `remove` | the control word, two counts | 56 |
+//! | `PBTreeMap` | `insert` of a new key, `remove` | the order of a leaf, a count | 80 |
+//! | | `insert` over a value, `get_mut` | the value | 24 |
 //!
-//! Tests (`vista/tests/collections/logged.rs`, `hash_map/steps.rs` beside it) count them. Growing logs the header and what
+//! What comes to stand where nothing stands is not logged, as long as its collection (a map: that group or leaf) has given up
+//! no place in the same transaction; behind a removal it is, since a rollback may have to bring back what stood there.
+//!
+//! Tests (`vista/tests/collections/logged.rs`, `hash_map/steps.rs` and `btree_map/log.rs` beside it) count them. Growing logs the header and what
 //! the heap changes in its own metadata, not the elements; how a hash map grows, [it](PHashMap) tells itself.
 //!
-//! What is damaged may also say of bytes in use that they are spare; a write then spoils them, and its rollback does not
-//! bring them back. [`check_content`](crate::Segment::check_content) finds damage before it spreads.
+//! What is damaged may also say of bytes in use that nothing stands there; a write then spoils them, and its rollback does
+//! not bring them back. [`check_content`](crate::Segment::check_content) finds damage before it spreads.
 //!
 //! # What a crash leaves
 //! Each operation is part of a transaction: after a crash all of it is there or nothing. That holds for its memory too:

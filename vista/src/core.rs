@@ -30,19 +30,49 @@ pub(crate) struct Core<M> {
 impl<M: Medium> Core<M> {
     /// Logs a range and stores to it; in an ordered domain the store may wait for the fence of its record.
     #[inline(always)]
-    pub(crate) fn write(&mut self, batch: &mut Batch, place: Place<u8>, bytes: &[u8]) -> Result<()> {
-        self.log_range(batch, place)?;
-        if self.log.is_ordered && batch.must_wait() && !planted!(WritesDoNotWait) {
-            if batch.keep(place, bytes) {
+    pub(crate) fn write<T: Pod>(&mut self, batch: &mut Batch, place: Place<T>, value: T) -> Result<()> {
+        self.log_range(batch, place.bytes())?;
+        if self.log.is_ordered {
+            // A copy of its own to point at: the value stays in registers for the store below.
+            let waiting = value;
+            if self.keeps(batch, place.bytes(), bytemuck::bytes_of(&waiting)) {
                 return Ok(());
             }
-            self.settle(batch);
         }
-        self.space.store_bytes(place, bytes);
+        self.space.store(place, value);
+        self.publish_if_late();
+        Ok(())
+    }
+
+    /// As [`write`](Core::write), bytes whose number is not known before.
+    #[inline(always)]
+    pub(crate) fn write_bytes(&mut self, batch: &mut Batch, place: Place<u8>, bytes: &[u8]) -> Result<()> {
+        self.log_range(batch, place)?;
+        if !(self.log.is_ordered && self.keeps(batch, place, bytes)) {
+            self.space.store_bytes(place, bytes);
+            self.publish_if_late();
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn publish_if_late(&mut self) {
         if planted!(StoredBeforePublished) {
             self.space.publish(self.log.state, self.state_of(self.log.tail()));
         }
-        Ok(())
+    }
+
+    /// Whether a store waits for the fence of its record: then it is made later.
+    #[inline(never)]
+    fn keeps(&mut self, batch: &mut Batch, place: Place<u8>, bytes: &[u8]) -> bool {
+        if !batch.must_wait() || planted!(WritesDoNotWait) {
+            return false;
+        }
+        let is_kept = batch.keep(place, bytes);
+        if !is_kept {
+            self.settle(batch);
+        }
+        is_kept
     }
 
     /// Fences what is logged and makes the stores that waited for it.

@@ -22,6 +22,7 @@ use crate::seal::{record_seed, seal, unseal, zone_check};
 use crate::seen::Seen;
 use crate::space::{Place, Room, Space, Window, Word};
 use crate::undo::{Log, RECORDS_START};
+use crate::vacated::Vacated;
 use crate::{Error, Layout, Persistent, Recovery, layout_of};
 
 /// Shortest log: one page.
@@ -313,6 +314,8 @@ fn new_core<M: Medium>(medium: M, name: Arc<str>, header: &SegmentHeader) -> Res
         seed: record_seed(0),
         is_ordered,
         seen: Seen::new(),
+        short_end: Log::short_end(first, is_ordered),
+        vacated: Vacated::new(),
         extents: Vec::with_capacity(EXTENTS_MAX),
     };
     let heap = Heap::new(window(header.meta_offset, header.meta_offset + META_PAGES * PAGE_LEN));

@@ -350,7 +350,7 @@ impl<M: Medium> Core<M> {
             self.space.store_bytes(place, bytes);
             return Ok(());
         }
-        self.write(batch, place, bytes)
+        self.write_bytes(batch, place, bytes)
     }
 
     /// Takes back what a step has stored, newest first. The records of all its ranges are fenced.

@@ -87,6 +87,7 @@ mod transaction; // the only way to write to it
 mod format; // making and opening one
 mod migration; // a root of another type
 mod undo; // the log of before-images
+mod vacated; // what has given up places in a transaction
 mod recovery; // the log of a transaction that did not end, met at open
 mod core; // what these share: space, log, heap
 mod batch; // what an ordered domain still owes

@@ -128,6 +128,6 @@ impl<M: Medium> Core<M> {
         self.space.store_bytes(block, bytemuck::bytes_of(new));
         let page = format::root_page_of(block, &layout_of::<New>());
         let place = format::root_page_place(self);
-        self.write(batch, place.bytes(), bytemuck::bytes_of(&page))
+        self.write(batch, place, page)
     }
 }

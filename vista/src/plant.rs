@@ -235,6 +235,8 @@ plants! {
     // Collections.
     SpareNotFlushed "spare-not-flushed" Adr Crash
         "a commit does not flush what was stored to spare bytes: a collection counts entries that are lost"
+    VacatedForgotten "vacated-forgotten" Both Crash
+        "a transaction forgets that elements were removed in it, and stores to their places without an image"
     PoppedElementAsSpare "popped-element-as-spare" Both Crash
         "a vector takes the place of an element that this transaction popped for spare: a rollback does not bring it back"
     DeletedSlotAsSpare "deleted-slot-as-spare" Both Crash

@@ -34,6 +34,8 @@ pub(crate) struct Seen {
     number: u64,
     /// Entries up to this one do not count.
     floor: u64,
+    /// Number of the latest fresh block.
+    fresh: u64,
     /// Apart, so that a segment that is moved takes few bytes with it.
     tables: Box<Tables>,
 }
@@ -50,6 +52,7 @@ impl Seen {
             asks_tables: false,
             number: 0,
             floor: 0,
+            fresh: 0,
             tables: Box::new(Tables { slots: [Entry::default(); SLOTS], fresh: [Entry::default(); FRESH] }),
         }
     }
@@ -58,8 +61,8 @@ impl Seen {
     /// are logged again, which is harmless: the oldest before-image wins.
     #[inline(always)]
     pub(crate) fn covers(&self, offset: u64, len: u64) -> bool {
-        (len > SMALL_LEN && self.last.0 == offset && len <= self.last.1)
-            || (self.asks_tables && self.is_in_tables(offset, len))
+        let is_last = || self.last.0 == offset && len <= self.last.1;
+        (len > SMALL_LEN && is_last()) || (self.asks_tables && (is_last() || self.is_in_tables(offset, len)))
     }
 
     /// Whether nothing but the last range is remembered.
@@ -71,7 +74,7 @@ impl Seen {
     /// Notes a range that is logged.
     #[inline(always)]
     pub(crate) fn note(&mut self, offset: u64, len: u64, is_short: bool) {
-        if len > SMALL_LEN {
+        if len > SMALL_LEN || !is_short {
             self.last = (offset, len);
         }
         if !is_short {
@@ -83,6 +86,7 @@ impl Seen {
     pub(crate) fn note_fresh(&mut self, offset: u64, len: u64) {
         self.number += 1;
         self.asks_tables = true;
+        self.fresh = self.number;
         self.tables.fresh[self.number as usize % FRESH] =
             Entry { offset, end: offset + len, number: self.number };
     }
@@ -108,7 +112,8 @@ impl Seen {
     #[inline(never)]
     fn is_in_tables(&self, offset: u64, len: u64) -> bool {
         let counts = |entry: &Entry| entry.number > self.floor && entry.covers(offset, len);
-        counts(&self.tables.slots[slot(offset)]) || self.tables.fresh.iter().any(counts)
+        counts(&self.tables.slots[slot(offset)])
+            || (self.fresh > self.floor && self.tables.fresh.iter().any(counts))
     }
 }
 

@@ -207,7 +207,7 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     ///
     /// # Errors
     /// As [`get`](Segment::get).
-    #[inline]
+    #[inline(always)]
     pub fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
         let core = self.inner.read()?;
         Ok(core.space.read(core.follow_slice(slice)?))

@@ -275,6 +275,17 @@ impl<M: Medium> Space<M> {
         unsafe { self.store_behind(place, bytes) }
     }
 
+    /// Stores one value.
+    #[inline(always)]
+    pub(crate) fn store<T: Pod>(&mut self, place: Place<T>, value: T) {
+        assert!(place.count > 0, "a value to store has a place");
+        let to = self.at(self.medium.write_base(), place).cast_mut();
+        // SAFETY: (1) the place lies inside the writable view and is aligned for `T`. (2) `&mut self`: no reference into
+        // the medium is alive.
+        unsafe { to.write(value) };
+        self.medium.stored(place.offset, size_of::<T>() as u64);
+    }
+
     /// Stores one word.
     #[inline(always)]
     pub(crate) fn store_word(&mut self, at: Word, word: u64) {

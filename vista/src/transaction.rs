@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::leak::Inner;
 use crate::persistent::align_bytes_of;
 use crate::space::{Disjoint, Place};
-use crate::undo::{Mark, Records, is_short, record_words};
+use crate::undo::{Mark, Records, record_words};
 use crate::{Error, PPtr, PSlice, Persistent};
 
 /// Changes to a segment that become durable together or not at all.
@@ -248,7 +248,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     ///
     /// # Errors
     /// As [`get`](Transaction::get). An empty slice can always be read.
-    #[inline]
+    #[inline(always)]
     pub fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]> {
         let place = self.inner.core.follow_slice(slice)?;
         self.settle_for(place);
@@ -389,7 +389,7 @@ impl<'s, R: Persistent, M: Medium> Transaction<'s, R, M> {
     pub fn write<T: Persistent>(&mut self, ptr: PPtr<T>, value: T) -> Result<()> {
         let place = self.inner.core.follow(ptr)?;
         let (core, batch) = self.parts();
-        core.write(batch, place.bytes(), bytemuck::bytes_of(&value))
+        core.write(batch, place, value)
     }
 
     /// Logs a value, stores a new one and returns the old.
@@ -809,7 +809,7 @@ macro_rules! pointers {
                     $(records.image(places.$index.bytes());)+
                     records.publish(core.log.state, false);
                     // Short transactions do not fill the tables; asked once for all.
-                    let is_short = is_short(room.end());
+                    let is_short = core.log.is_short(room.end());
                     $(core.log.seen.note(places.$index.offset(), places.$index.len(), is_short);)+
                 } else {
                     $(core.log_range(batch, places.$index.bytes())?;)+

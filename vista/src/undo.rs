@@ -17,6 +17,7 @@ use crate::layout::{
 use crate::seal::{digest_word, record_check, record_seed, seal, tail_state};
 use crate::seen::Seen;
 use crate::space::{Pen, Place, Room, Space, Window, Word};
+use crate::vacated::Vacated;
 use rio::{LINE_LEN, Medium};
 
 /// Offset of the first record of every transaction.
@@ -24,8 +25,11 @@ pub(crate) const RECORDS_START: u64 = LOG_OFFSET + LOG_RECORDS;
 const FOOTER_LEN: u64 = size_of::<RecordFooter>() as u64;
 /// Bytes of a link or fresh record: one word of payload and the footer.
 const WORD_RECORD_LEN: u64 = 8 + FOOTER_LEN;
-/// A transaction is short as long as its log is no longer than this.
-const SHORT_LEN: u64 = 512;
+/// A transaction is short as long as its log is no longer than this, or than half of the first extent: what it logs twice
+/// costs less than asking.
+const SHORT_LEN: u64 = 32 << 10;
+/// The same in an ordered domain, which flushes the log too.
+const SHORT_LEN_ORDERED: u64 = 512;
 /// Below this, a large image begins in a new extent rather than in what is left of the old one.
 const CHUNK_LEN_MIN: u64 = 256;
 
@@ -47,6 +51,10 @@ pub(crate) struct Log {
     /// Whether order needs fences of the processor: records are then fenced in batches.
     pub(crate) is_ordered: bool,
     pub(crate) seen: Seen,
+    /// Where the log of a short transaction ends at the latest.
+    pub(crate) short_end: u64,
+    /// Which collections have given up places in this transaction.
+    pub(crate) vacated: Vacated,
     /// For a rollback: what the log takes of the extents behind the first.
     pub(crate) extents: Vec<Range<u64>>,
 }
@@ -58,6 +66,18 @@ impl Log {
         self.room.next()
     }
 
+    /// Where the log of a short transaction ends, at the latest.
+    pub(crate) fn short_end(first: Window, is_ordered: bool) -> u64 {
+        let most = if is_ordered { SHORT_LEN_ORDERED } else { SHORT_LEN };
+        first.start() + most.min((first.end() - first.start()) / 2)
+    }
+
+    /// Whether a log that ends at `tail` is so short that what is logged twice does not matter.
+    #[inline(always)]
+    pub(crate) fn is_short(&self, tail: u64) -> bool {
+        tail < self.short_end
+    }
+
     /// Takes the room for records of `word_count` words together, if the extent has it.
     #[inline(always)]
     pub(crate) fn take_room(&mut self, word_count: u64) -> Option<Place<u64>> {
@@ -66,12 +86,6 @@ impl Log {
         }
         self.room.take(word_count)
     }
-}
-
-/// Whether a log that ends at `tail` is so short that what is logged twice does not matter.
-#[inline(always)]
-pub(crate) fn is_short(tail: u64) -> bool {
-    tail < RECORDS_START + SHORT_LEN
 }
 
 /// One record, found by walking back.
@@ -194,7 +208,8 @@ impl<M: Medium> Core<M> {
             if !planted!(StoredBeforePublished) {
                 records.publish(self.log.state, false);
             }
-            self.log.seen.note(offset, len, is_short(room.end()));
+            let is_short = self.log.is_short(room.end());
+            self.log.seen.note(offset, len, is_short);
             return Ok(());
         }
         self.log_in_parts(batch, range)
@@ -217,7 +232,8 @@ impl<M: Medium> Core<M> {
             done += part.len();
         }
         self.refuse_borrowed(range)?;
-        self.log.seen.note(range.offset(), range.len(), is_short(self.log.tail()));
+        let is_short = self.log.is_short(self.log.tail());
+        self.log.seen.note(range.offset(), range.len(), is_short);
         Ok(())
     }
 

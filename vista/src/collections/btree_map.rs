@@ -66,9 +66,9 @@ handle! {
     ///
     /// # Cost
     /// A node has 7 to 32 entries, as many as fit in 4 KiB, and no map has a capacity. Looking up follows one pointer per
-    /// level, two for strings per comparison. An insert that splits no node logs what stands in front of the leaf's
-    /// entries (40 bytes), the number of entries (8), and the entry only where another one stood before; a removal logs the
-    /// first two. A full leaf is split once in 16 inserts or more: half of it moves, to a node that is new and not logged.
+    /// level, two for strings per comparison. An insert that splits no node, and a removal, log what stands in front of the
+    /// leaf's entries (40 bytes) and the number of entries (8); what the slot of a new entry held only if the same transaction
+    /// has taken entries out of that leaf. A full leaf is split once in 16 inserts or more: half of it moves, to a node that is new and not logged.
     /// Keys that ascend fill nodes wholly.
     ///
     /// # What a crash leaves
@@ -108,13 +108,13 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The header; that of an empty map for null.
-    #[inline]
+    #[inline(always)]
     fn load(self, on: &impl Reader) -> Result<BTreeHeader> {
         if self.is_null() { Ok(BTreeHeader { root: 0, len: 0 }) } else { self.load_to_write(on) }
     }
 
     /// The header of a map that is written to.
-    #[inline]
+    #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<BTreeHeader> {
         let header = *on.get(self.header)?;
         if (header.root == 0) != (header.len == 0) {
@@ -123,7 +123,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         Ok(header)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_len(self, tx: &mut impl Writer, len: u64) -> Result<()> {
         tx.write(field!(self.header, BTreeHeader, len), len)
     }
@@ -241,8 +241,8 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
             grow::insert_first(self, tx, sought, value)?;
             return Ok(None);
         }
-        let (path, is_found) = Path::to::<K, V>(tx, &header, sought)?;
-        if is_found {
+        let mut path = Path::new();
+        if path.seek::<K, V>(tx, &header, sought)? {
             return replace::<K, V>(tx, &path, value).map(Some);
         }
         grow::insert_at(self, tx, &header, &path, sought, value)?;
@@ -275,9 +275,10 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         if header.root == 0 {
             return Ok(None);
         }
-        match Path::to::<K, V>(tx, &header, &ByView(key.borrow()))? {
-            (path, true) => shrink::remove_at(self, tx, &header, &path).map(Some),
-            _ => Ok(None),
+        let mut path = Path::new();
+        match path.seek::<K, V>(tx, &header, &ByView(key.borrow()))? {
+            true => shrink::remove_at(self, tx, &header, &path).map(Some),
+            false => Ok(None),
         }
     }
 

@@ -31,7 +31,8 @@ handle! {
     /// # Cost
     /// The bytes stand right behind the header: making one allocates one block, and reading follows one pointer. What
     /// outgrows its block moves to a second one, twice as large as needed before, and the handle stays. A change logs the
-    /// bytes that it stores over, also those behind the end, and 4 bytes of length.
+    /// bytes that it stores over, and 4 bytes of length; those behind the end only in a transaction that has made it shorter
+    /// before.
     ///
     /// # A crash in the middle
     /// leaves the bytes as they were before the transaction.
@@ -276,7 +277,11 @@ impl PBytes {
     /// As [`push`](PBytes::push); nothing is appended then.
     pub fn extend_from_slice(self, tx: &mut impl Writer, bytes: &[u8]) -> Result<()> {
         let body = self.with_room(tx, bytes.len() as u64)?;
-        body.store(tx, body.len, bytes)?;
+        if tx.has_vacated(self.offset()) {
+            body.store(tx, body.len, bytes)?; // Others may have stood there when the transaction began.
+        } else {
+            tx.store_spare_slice(body.place(body.len), bytes)?;
+        }
         self.set_len(tx, &body, body.len + bytes.len() as u64)
     }
 
@@ -396,6 +401,7 @@ impl PBytes {
         if body.len > body.inline_capacity {
             return self.move_apart(tx, body, body.len).map(drop);
         }
+        tx.vacate(self.offset()); // Of the block's offset and capacity, which stand where the bytes come to stand.
         tx.copy_within(body.data, behind::<u8>(self.header).offset(), body.len)?;
         tx.free_block(body.data, body.capacity, ALIGN)?;
         self.set_len(tx, &Body { is_apart: false, ..body }, body.len)
@@ -459,6 +465,9 @@ impl PBytes {
     #[inline]
     fn set_len(self, tx: &mut impl Writer, body: &Body, len: u64) -> Result<()> {
         let flag = if body.is_apart { IS_APART } else { 0 };
+        if len < body.len {
+            tx.vacate(self.offset());
+        }
         tx.write(field!(self.header, BytesHeader, len), len as u32 | flag)
     }
 }

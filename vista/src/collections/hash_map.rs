@@ -53,9 +53,9 @@ handle! {
     /// owns.
     ///
     /// # Cost
-    /// A search reads the header and, mostly, one group of eight slots. `insert` logs two records: the control bytes
-    /// of the group; the number of entries and the room that is left. The entry is logged only if its slot was in use
-    /// before. `remove` logs the control bytes and the number of entries; replacing a value logs the value.
+    /// A search reads the header and, mostly, one group of eight slots. `insert` and `remove` log two records: the
+    /// control bytes of the group; the number of entries and the room that is left. What the slot of a new entry held is
+    /// logged only if the same transaction has removed an entry from its group. Replacing a value logs the value.
     ///
     /// No call does the work of a whole growth: when three quarters of the slots are in use, a second table is
     /// allocated, and each insert prepares two groups of it. When it is ready, it takes all new entries, and each
@@ -143,7 +143,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header, its fields in agreement; that of an empty map for null.
-    #[inline]
+    #[inline(always)]
     fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
         if self.is_null() {
             return Ok(empty_header(0));
@@ -152,7 +152,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header of a map that is written to.
-    #[inline]
+    #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<HashMapHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         header.check(on, self.offset())?;
@@ -304,93 +304,88 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     #[inline]
     pub fn insert(self, tx: &mut impl Writer, key: impl Borrow<K::View>, value: V) -> Result<Option<V>> {
         let view = key.borrow();
-        let header = self.load_to_write(tx)?;
-        let hash = hash_of(header.seed, K::bytes_of(view));
-        match self.search(tx, &header, hash, view)? {
+        let (hash, found) = self.search(tx, view)?;
+        match found {
             Search::Found(spot) => {
                 let old = *tx.get(spot.value())?;
                 tx.write(spot.value(), value)?;
                 Ok(Some(old))
             }
             Search::Missing(vacancy) => {
-                self.add(tx, header, hash, vacancy, view, value)?;
+                self.add(tx, hash, vacancy, view, value)?;
                 Ok(None)
             }
         }
     }
 
-    /// Looks for a key that may have to be added.
+    /// Looks for a key that may have to be added: its hash, and what was found.
     #[inline]
-    fn search(
-        self,
-        on: &impl Reader,
-        header: &HashMapHeader,
-        hash: u64,
-        view: &K::View,
-    ) -> Result<Search<K, V>> {
+    fn search(self, on: &impl Reader, view: &K::View) -> Result<(u64, Search<K, V>)> {
+        // Not copied as a whole, which takes as long as all the rest.
+        let header = on.get(self.header)?;
+        header.check(on, self.offset())?;
+        let hash = hash_of(header.seed, K::bytes_of(view));
         if header.next != 0 || header.table == 0 {
             let found = self.look_in_both(on, header, hash, view, |table, at| table.spot(at))?;
-            return Ok(found.map_or(Search::Missing(None), Search::Found));
+            return Ok((hash, found.map_or(Search::Missing(None), Search::Found)));
         }
-        View::new(on, header.main(), 0)?.find_or_vacancy(on, hash, view)
+        Ok((hash, View::new(on, header.main(), 0)?.find_or_vacancy(on, hash, view)?))
     }
 
-    /// Adds an entry of a key that there is not.
+    /// Adds an entry of a key that there is not, into the vacancy of a settled map or where it finds one.
     #[inline]
     fn add(
         self,
         tx: &mut impl Writer,
-        header: HashMapHeader,
         hash: u64,
         vacancy: Option<Vacancy<K, V>>,
         view: &K::View,
         value: V,
     ) -> Result<Spot<K, V>> {
         let key = K::make(tx, view)?;
-        // A slot that was in use before costs no room.
-        let is_quick = |vacancy: &Vacancy<K, V>| !vacancy.is_empty() || header.room > header.main().groups();
-        let (mut header, vacancy) = match vacancy {
-            Some(vacancy) if is_quick(&vacancy) => (header, vacancy),
-            _ => self.make_room(tx, header, hash, key)?,
+        let header = tx.get(self.header)?;
+        let (len, room, kept) = (header.len, header.room, header.main().groups());
+        let is_quick = |vacancy: &Vacancy<K, V>| !vacancy.takes_room() || room > kept;
+        let Some(vacancy) = vacancy.filter(is_quick) else {
+            return self.add_and_grow(tx, hash, key, value);
         };
+        self.fill(tx, &vacancy, hash, key, value)?;
+        let room = room - u64::from(vacancy.takes_room()); // There is more than is kept.
+        tx.write(self.counts(), [len.saturating_add(1), room])?;
+        Ok(vacancy.spot)
+    }
+
+    /// Stores an entry into a slot that has none. What the slot holds is logged if its group has given up an entry in this
+    /// transaction (INV-C27).
+    #[inline(always)]
+    fn fill(self, tx: &mut impl Writer, vacancy: &Vacancy<K, V>, hash: u64, key: K, value: V) -> Result<()> {
         let spot = vacancy.spot;
-        if vacancy.is_empty() {
-            // Nothing was ever stored there that counts: neither at the begin of the transaction nor at a savepoint.
-            header.room = self.less_room(tx, &header)?;
-        }
-        if vacancy.is_empty() || planted!(DeletedSlotAsSpare) {
+        if !tx.has_vacated(spot.group.offset()) || planted!(DeletedSlotAsSpare) {
             tx.store_spare(spot.key(), key)?;
             tx.store_spare(spot.value(), value)?;
         } else {
             tx.write(spot.key(), key)?;
             tx.write(spot.value(), value)?;
         }
-        tx.write(spot.group.ctrl(), vacancy.taken(hash).0)?;
-        header.len = header.len.saturating_add(1);
-        self.write_counts(tx, &header)?;
-        Ok(spot)
+        tx.write(spot.group.ctrl(), vacancy.taken(hash).0)
     }
 
     /// One empty slot less.
-    #[inline]
-    fn less_room(self, on: &impl Reader, header: &HashMapHeader) -> Result<u64> {
-        match header.room.checked_sub(1) {
+    #[inline(always)]
+    fn less_room(self, on: &impl Reader, room: u64) -> Result<u64> {
+        match room.checked_sub(1) {
             Some(room) => Ok(room),
             None => {
-                Err(on.damaged(self.offset(), "hash map: room", 0, "more than none while slots are empty"))
+                let expected = "more than none while slots are empty";
+                Err(on.damaged(self.offset(), "hash map: room", 0, expected))
             }
         }
     }
 
-    /// Stores the counts that an operation changes: side by side, so that one record has them all.
-    #[inline]
-    fn write_counts(self, tx: &mut impl Writer, header: &HashMapHeader) -> Result<()> {
-        let place = field!(self.header, HashMapHeader, len);
-        if header.next == 0 {
-            tx.write(place.cast(), [header.len, header.room])
-        } else {
-            tx.write(place.cast(), [header.len, header.room, header.progress])
-        }
+    /// Length and room, side by side, so that one record has both; behind them stands the progress.
+    #[inline(always)]
+    fn counts(self) -> PPtr<[u64; 2]> {
+        field!(self.header, HashMapHeader, len).cast()
     }
 
     /// Removes a key, and returns its value with all that it owns.
@@ -410,34 +405,38 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// As [`insert`](PHashMap::insert).
     #[inline]
     pub fn remove_entry(self, tx: &mut impl Writer, key: impl Borrow<K::View>) -> Result<Option<(K, V)>> {
-        let header = self.load_to_write(tx)?;
         match self.look(tx, key.borrow(), |table, at| table.spot(at))? {
-            Some(spot) => self.take(tx, header, spot).map(Some),
-            None => Ok(None),
+            Some(spot) => self.take(tx, spot).map(Some),
+            None => self.load_to_write(tx).map(|_| None), // Null is an error here.
         }
     }
 
     /// Removes the entry of a slot.
     #[inline]
-    fn take(self, tx: &mut impl Writer, mut header: HashMapHeader, spot: Spot<K, V>) -> Result<(K, V)> {
+    fn take(self, tx: &mut impl Writer, spot: Spot<K, V>) -> Result<(K, V)> {
         let (key, value) = (*tx.get(spot.key())?, *tx.get(spot.value())?);
-        let ctrl = spot.group.load(tx)?;
-        header.len = self.less_entries(tx, &header, 1)?;
-        tx.write(spot.group.ctrl(), ctrl.without(spot.slot).0)?;
-        if header.next == 0 {
-            tx.write(field!(self.header, HashMapHeader, len), header.len)?;
-        } else {
-            self.go_on(tx, header)?;
+        let before = spot.group.load(tx)?;
+        let after = before.without(spot.slot);
+        let header = tx.get(self.header)?;
+        header.check(tx, self.offset())?;
+        let len = self.less_entries(tx, header.len, 1)?;
+        let room = header.room_without(spot.group, before, 1);
+        let is_growing = header.next != 0;
+        tx.vacate(spot.group.offset());
+        tx.write(spot.group.ctrl(), after.0)?;
+        tx.write(self.counts(), [len, room])?;
+        if is_growing {
+            self.go_on(tx)?;
         }
         Ok((key, value))
     }
 
     /// So many entries less.
-    #[inline]
-    fn less_entries(self, on: &impl Reader, header: &HashMapHeader, count: u64) -> Result<u64> {
-        match header.len.checked_sub(count) {
+    #[inline(always)]
+    fn less_entries(self, on: &impl Reader, len: u64, count: u64) -> Result<u64> {
+        match len.checked_sub(count) {
             Some(len) => Ok(len),
-            None => Err(on.damaged(self.offset(), "hash map: length", header.len, "the number of entries")),
+            None => Err(on.damaged(self.offset(), "hash map: length", len, "the number of entries")),
         }
     }
 
@@ -451,10 +450,8 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         tx: &'t mut W,
         key: Q,
     ) -> Result<Entry<'t, K, V, W, Q>> {
-        let header = self.load_to_write(tx)?;
-        let hash = hash_of(header.seed, K::bytes_of(key.borrow()));
-        let found = self.search(tx, &header, hash, key.borrow())?;
-        Ok(Entry::new(self, tx, header, hash, found, key))
+        let (hash, found) = self.search(tx, key.borrow())?;
+        Ok(Entry::new(self, tx, hash, found, key))
     }
 
     /// Inserts entries. A value that is replaced is released.
@@ -510,10 +507,12 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
                     }
                 }
                 if kept != ctrl {
+                    tx.vacate(group.offset());
                     let count = ctrl.full().count() - kept.full().count();
-                    header.len = self.less_entries(tx, &header, count as u64)?;
+                    header.len = self.less_entries(tx, header.len, count as u64)?;
+                    header.room = header.room_without(group, ctrl, count as u64);
                     tx.write(group.ctrl(), kept.0)?;
-                    tx.write(field!(self.header, HashMapHeader, len), header.len)?;
+                    tx.write(self.counts(), [header.len, header.room])?;
                 }
             }
         }

@@ -14,7 +14,7 @@
 //!     numbers.pop(tx).map(drop)
 //! })?;
 //! let header = segment.get(PPtr::<VecHeader>::from_offset(segment.root()?.offset()))?;
-//! assert_eq!((header.len, header.spare_from, header.capacity), (1, 2, 4)); // The second place was used.
+//! assert_eq!((header.len, header.capacity), (1, 4));
 //! # Ok::<_, vista::Error>(())
 //! ```
 
@@ -27,14 +27,12 @@ use crate::Persistent;
 pub struct VecHeader {
     /// Number of elements.
     pub len: u64,
-    /// Elements from here on are spare: no element stood there since the memory was allocated. Never less than `len`.
-    pub spare_from: u64,
     /// Number of elements that the memory holds.
     pub capacity: u64,
     /// Offset of the first element; 0 while the capacity is 0.
     pub data: u64,
 }
-const _: () = assert!(size_of::<VecHeader>() == 32);
+const _: () = assert!(size_of::<VecHeader>() == 24);
 
 /// Of a [`PBytes`](crate::PBytes) or [`PString`](crate::PString): what stands in front of its bytes.
 #[repr(C)]
@@ -82,8 +80,6 @@ pub struct SlabHeader {
     pub len: u64,
     /// Slots from here on are free, and not in the list of free slots.
     pub used: u64,
-    /// Slots from here on are spare: no value stood there since the memory was allocated. Never less than `used`.
-    pub spare_from: u64,
     /// Number of slots that the memory holds.
     pub capacity: u64,
     /// Offset of the array of links, a `u64` for each slot: [`OCCUPIED`], or the next free slot plus 1, or 0; 0 while the
@@ -92,7 +88,7 @@ pub struct SlabHeader {
     /// Offset of the array of values; 0 while the capacity is 0.
     pub values: u64,
 }
-const _: () = assert!(size_of::<SlabHeader>() == 56);
+const _: () = assert!(size_of::<SlabHeader>() == 48);
 
 /// The link of a slot that has a value.
 pub const OCCUPIED: u64 = u64::MAX;
@@ -124,7 +120,7 @@ const _: () = assert!(size_of::<BTreeHeader>() == 16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
 pub struct BTreeNode {
-    /// Bit n is set when slot n holds an entry, or has held one since the node was made. The others are spare.
+    /// Bit n is set when slot n holds an entry.
     pub used: u32,
     /// Levels below this node: 0 for a leaf.
     pub level: u8,
@@ -164,9 +160,9 @@ const _: () = assert!(size_of::<HashMapHeader>() == 56);
 
 /// Slots of a group, each with a byte in the group's control word.
 pub const GROUP_SLOTS: u64 = 8;
-/// Control byte of a slot that was never used since the table was made: what it holds does not count.
+/// Control byte of a slot without an entry, at which searches end.
 pub const SLOT_EMPTY: u8 = 0;
-/// Control byte of a slot whose entry was removed.
+/// Control byte of a slot whose entry was removed, in a group by which searches may have gone on: they still do.
 pub const SLOT_DELETED: u8 = 1;
 /// Set in the control byte of a slot with an entry, over seven bits of its hash.
 pub const SLOT_FULL: u8 = 0x80;

@@ -29,8 +29,8 @@ handle! {
     /// The null handle reads as `None`; to store something in it, make it first.
     ///
     /// # Cost
-    /// A read follows one pointer. Storing a value logs the old bytes, and 8 bytes more if there was none; taking it logs
-    /// the 8 bytes alone.
+    /// A read follows one pointer. Storing a value logs the old bytes, or if there was none 8 bytes that say so; taking it logs
+    /// these 8.
     ///
     /// # A crash in the middle
     /// leaves what there was before the transaction.
@@ -183,7 +183,12 @@ impl<T: Persistent> POption<T> {
     pub fn replace(self, tx: &mut impl Writer, value: T) -> Result<Option<T>> {
         let is_some = self.load_to_write(tx)?;
         let old = *tx.get(self.header())?;
-        tx.write(self.header(), value)?; // Also where there is none: one may have been taken in this transaction.
+        // Also where there is none, one may have been taken in this transaction.
+        if is_some || tx.has_vacated(self.offset()) {
+            tx.write(self.header(), value)?;
+        } else {
+            tx.store_spare(self.header(), value)?;
+        }
         if is_some {
             return Ok(Some(old));
         }
@@ -200,6 +205,7 @@ impl<T: Persistent> POption<T> {
             return Ok(None);
         }
         let value = *tx.get(self.header())?;
+        tx.vacate(self.offset());
         tx.write(self.flag(), 0)?;
         Ok(Some(value))
     }

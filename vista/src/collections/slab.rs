@@ -36,8 +36,8 @@ handle! {
     /// remove has to know by the value whether it is still the same.
     ///
     /// # Cost
-    /// Reading checks one word, that there is a value, and follows two pointers. An insertion logs 24 bytes of header, or 16
-    /// and the free place with its word; a removal 16 and 8. Growing doubles the capacity: the values are copied once, into
+    /// Reading checks one word, that there is a value, and follows two pointers. An insertion logs 16 bytes of header, and
+    /// the 8 of its word if the place was in use before; a removal the same 24. Growing doubles the capacity: the values are copied once, into
     /// memory that is not logged.
     ///
     /// # A crash in the middle
@@ -55,8 +55,7 @@ const fn least_capacity<T>() -> u64 {
 }
 
 impl SlabHeader {
-    const EMPTY: Self =
-        SlabHeader { free_head: 0, len: 0, used: 0, spare_from: 0, capacity: 0, links: 0, values: 0 };
+    const EMPTY: Self = SlabHeader { free_head: 0, len: 0, used: 0, capacity: 0, links: 0, values: 0 };
 
     /// The links of all slots that are in use, or were.
     fn used_links(&self) -> PSlice<u64> {
@@ -104,13 +103,13 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// The header, its fields in agreement; that of an empty slab for null.
-    #[inline]
+    #[inline(always)]
     fn load(self, on: &impl Reader) -> Result<SlabHeader> {
         if self.is_null() { Ok(SlabHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
     /// The header of a slab that is written to.
-    #[inline]
+    #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<SlabHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.used > header.capacity {
@@ -277,8 +276,11 @@ impl<T: Persistent> PSlab<T> {
     pub fn insert(self, tx: &mut impl Writer, value: T) -> Result<u64> {
         let mut header = self.load_to_write(tx)?;
         if let Some((id, next)) = self.free_slot(tx, &header)? {
-            // A value may have stood there in this transaction.
-            tx.write(header.value(id), value)?;
+            // A value may have stood there in this transaction. The link stood in the list of free slots.
+            match tx.has_vacated(self.offset()) {
+                true => tx.write(header.value(id), value)?,
+                false => tx.store_spare(header.value(id), value)?,
+            }
             tx.write(header.link(id), OCCUPIED)?;
             tx.write(field!(self.header, SlabHeader, free_head).cast(), [next, header.len + 1])?;
             return Ok(id);
@@ -287,15 +289,14 @@ impl<T: Persistent> PSlab<T> {
             header = self.grow(tx, header, 1)?;
         }
         let id = header.used;
-        if id < header.spare_from {
+        if tx.has_vacated(self.offset()) {
             tx.write(header.value(id), value)?;
             tx.write(header.link(id), OCCUPIED)?;
         } else {
             tx.store_spare(header.value(id), value)?;
             tx.store_spare(header.link(id), OCCUPIED)?;
         }
-        let counts = [header.len + 1, id + 1, header.spare_from.max(id + 1)];
-        tx.write(field!(self.header, SlabHeader, len).cast(), counts)?;
+        tx.write(field!(self.header, SlabHeader, len).cast(), [header.len + 1, id + 1])?;
         Ok(id)
     }
 
@@ -336,6 +337,7 @@ impl<T: Persistent> PSlab<T> {
         let Some(len) = header.len.checked_sub(1) else {
             return Err(tx.damaged(self.offset(), "slab: length", 0, "the number of its values"));
         };
+        tx.vacate(self.offset());
         tx.write(header.link(id), header.free_head)?;
         tx.write(field!(self.header, SlabHeader, free_head).cast(), [id + 1, len])?;
         Ok(Some(value))
@@ -423,8 +425,9 @@ impl<T: Persistent> PSlab<T> {
         Ok(())
     }
 
-    /// No slot is used, and those that were are not spare.
+    /// No slot is used.
     fn forget_all(self, tx: &mut impl Writer) -> Result<()> {
+        tx.vacate(self.offset());
         tx.write(field!(self.header, SlabHeader, free_head).cast(), [0u64; 3])
     }
 
@@ -438,7 +441,7 @@ impl<T: Persistent> PSlab<T> {
         tx.copy_to_spare(header.values, values, bytes_of::<T>(header.used))?;
         deallocate::<u64>(tx, header.links, header.capacity)?;
         deallocate::<T>(tx, header.values, header.capacity)?;
-        let header = SlabHeader { spare_from: header.used, capacity, links, values, ..header };
+        let header = SlabHeader { capacity, links, values, ..header };
         tx.write(self.header, header)?;
         Ok(header)
     }
@@ -540,13 +543,8 @@ impl<T: Persistent> Persistent for PSlab<T> {
         match looked() {
             Ok((header, values, has_whole_list, depth)) => {
                 let found = values.clone().count() as u64;
-                if found != header.len
-                    || header.used > header.spare_from
-                    || header.spare_from > header.capacity
-                {
-                    let SlabHeader { len, used, spare_from, .. } = header;
-                    let counts =
-                        format!("{found} values of {len}, {used} slots used, spare from {spare_from}");
+                if found != header.len {
+                    let counts = format!("{found} values of {}, {} slots used", header.len, header.used);
                     audit.broken("INV-C5", self.offset(), counts);
                 }
                 if !has_whole_list {

@@ -32,8 +32,8 @@ handle! {
     /// ```
     ///
     /// # Cost
-    /// Reading is one check of bounds more than a slice. `push` logs 16 bytes of header; the element only where another
-    /// stood before. Growing doubles the capacity: the elements are copied once, into memory that is not logged.
+    /// Reading is one check of bounds more than a slice. `push` logs 8 bytes of header; the element only in a transaction that
+    /// has taken others out before. Growing doubles the capacity: the elements are copied once, into memory that is not logged.
     ///
     /// # A crash in the middle
     /// leaves the vector as it was before the transaction: what was pushed is not there, what was removed is.
@@ -87,7 +87,7 @@ impl<T: Persistent> PVec<T> {
     pub fn with_capacity(tx: &mut impl Writer, capacity: usize) -> Result<Self> {
         let header = PPtr::from_offset(tx.alloc_block(HEADER_LEN, HEADER_ALIGN)?);
         let data = allocate::<T>(tx, capacity as u64)?;
-        tx.store_spare(header, VecHeader { len: 0, spare_from: 0, capacity: capacity as u64, data })?;
+        tx.store_spare(header, VecHeader { len: 0, capacity: capacity as u64, data })?;
         Ok(Self::from_header(header))
     }
 
@@ -110,16 +110,16 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The header, its fields in agreement; that of an empty vector for null.
-    #[inline]
+    #[inline(always)]
     fn load(self, on: &impl Reader) -> Result<VecHeader> {
         match self.is_null() {
-            true => Ok(VecHeader { len: 0, spare_from: 0, capacity: 0, data: 0 }),
+            true => Ok(VecHeader { len: 0, capacity: 0, data: 0 }),
             false => self.load_to_write(on),
         }
     }
 
     /// The header of a vector that is written to.
-    #[inline]
+    #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<VecHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.len > room::<T>(on, header.capacity) {
@@ -324,14 +324,12 @@ impl<T: Persistent> PVec<T> {
             header = self.grow(tx, header, 1)?;
         }
         let place = element(header.data, header.len);
-        let mut lens = [header.len + 1, header.spare_from];
-        if header.len < header.spare_from && !planted!(PoppedElementAsSpare) {
-            tx.write(place, value)?; // Something stood there, maybe in this transaction.
+        if tx.has_vacated(self.offset()) && !planted!(PoppedElementAsSpare) {
+            tx.write(place, value)?; // Another may have stood there when the transaction began.
         } else {
             tx.store_spare(place, value)?;
-            lens[1] = lens[0];
         }
-        tx.write(self.lens(), lens)
+        tx.write(self.len_place(), header.len + 1)
     }
 
     /// Removes the last element and returns it.
@@ -354,7 +352,7 @@ impl<T: Persistent> PVec<T> {
         let header = self.load_to_write(tx)?;
         let Some(last) = header.len.checked_sub(1) else { return Ok(None) };
         let value = *tx.get(element(header.data, last))?;
-        tx.write(field!(self.header, VecHeader, len), last)?;
+        self.shorten(tx, last)?;
         Ok(Some(value))
     }
 
@@ -368,27 +366,24 @@ impl<T: Persistent> PVec<T> {
         if count > room::<T>(tx, header.capacity) - header.len {
             header = self.grow(tx, header, count)?;
         }
-        let (used, spare) =
-            elements.split_at((header.spare_from.saturating_sub(header.len)).min(count) as usize);
-        let used_len = used.len() as u64;
-        if used_len > 0 {
-            tx.slice_mut(PSlice::from_raw_parts(element::<T>(header.data, header.len).offset(), used_len))?
-                .copy_from_slice(used);
+        let places = PSlice::from_raw_parts(element::<T>(header.data, header.len).offset(), count);
+        if tx.has_vacated(self.offset()) {
+            tx.slice_mut(places)?.copy_from_slice(elements);
+        } else {
+            tx.store_spare_slice(places.as_ptr(), elements)?;
         }
-        tx.store_spare_slice(element(header.data, header.len + used_len), spare)?;
-        let len = header.len + count;
-        tx.write(self.lens(), [len, header.spare_from.max(len)])
+        tx.write(self.len_place(), header.len + count)
     }
 
     /// Appends elements.
     ///
     /// # Errors
-    /// As [`push`](PVec::push); those before the one that failed are appended.
+    /// As [`push`](PVec::push); of those before the one that failed, some are appended.
     pub fn extend(self, tx: &mut impl Writer, elements: impl IntoIterator<Item = T>) -> Result<()> {
-        let elements = elements.into_iter();
+        let mut elements = elements.into_iter();
         self.reserve(tx, elements.size_hint().0)?;
-        for element in elements {
-            self.push(tx, element)?;
+        while let Some(piece) = next_piece(&mut elements) {
+            self.extend_from_slice(tx, &piece)?;
         }
         Ok(())
     }
@@ -436,7 +431,7 @@ impl<T: Persistent> PVec<T> {
         let (index, header) = (index as u64, self.load_to_write(tx)?);
         let value = *tx.get(place)?;
         self.shift(tx, header.data, index + 1..header.len, -1)?;
-        tx.write(field!(self.header, VecHeader, len), header.len - 1)?;
+        self.shorten(tx, header.len - 1)?;
         Ok(value)
     }
 
@@ -473,7 +468,7 @@ impl<T: Persistent> PVec<T> {
             return Ok(());
         }
         release_range::<T>(tx, header.data, len..header.len, Depth::default())?;
-        tx.write(field!(self.header, VecHeader, len), len)
+        self.shorten(tx, len)
     }
 
     /// Removes and releases all elements; keeps the memory.
@@ -530,7 +525,7 @@ impl<T: Persistent> PVec<T> {
             }
             kept += 1;
         }
-        tx.write(field!(self.header, VecHeader, len), kept)
+        self.shorten(tx, kept)
     }
 
     /// Removes the elements of `range` and returns them. They belong to the caller now, and are not released.
@@ -562,7 +557,7 @@ impl<T: Persistent> PVec<T> {
         let drained = element::<T>(header.data, range.start).offset();
         let values = tx.slice(PSlice::<T>::from_raw_parts(drained, count))?.to_vec();
         self.shift(tx, header.data, range.end..header.len, -(count as i64))?;
-        tx.write(field!(self.header, VecHeader, len), header.len - count)?;
+        self.shorten(tx, header.len - count)?;
         Ok(values)
     }
 
@@ -616,13 +611,13 @@ impl<T: Persistent> PVec<T> {
         let data = allocate::<T>(tx, capacity)?;
         tx.copy_to_spare(header.data, data, bytes_of::<T>(header.len))?;
         deallocate::<T>(tx, header.data, header.capacity)?;
-        let header = VecHeader { len: header.len, spare_from: header.len, capacity, data };
+        let header = VecHeader { len: header.len, capacity, data };
         tx.write(self.header, header)?;
         Ok(header)
     }
 
     /// Where an element that there is lies, to be written to.
-    #[inline]
+    #[inline(always)]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
         let header = self.load_to_write(on)?;
         match (index as u64) < header.len {
@@ -631,11 +626,25 @@ impl<T: Persistent> PVec<T> {
         }
     }
 
-    /// `len` and `spare_from`, side by side.
+    /// Stores a length that is less than before.
     #[inline]
-    fn lens(self) -> PPtr<[u64; 2]> {
-        field!(self.header, VecHeader, len).cast()
+    fn shorten(self, tx: &mut impl Writer, len: u64) -> Result<()> {
+        tx.vacate(self.offset());
+        tx.write(self.len_place(), len)
     }
+
+    /// Where the length stands.
+    #[inline]
+    fn len_place(self) -> PPtr<u64> {
+        field!(self.header, VecHeader, len)
+    }
+}
+
+/// The next elements, as many as are stored together: their length is then stored once.
+pub(super) fn next_piece<T>(elements: &mut impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let at_a_time = (1024 / size_of::<T>().max(1)).max(1);
+    let piece: Vec<T> = elements.by_ref().take(at_a_time).collect();
+    (!piece.is_empty()).then_some(piece)
 }
 
 /// Bytes of so many elements. Their number may be damaged: then it is more than there can be.
@@ -744,13 +753,6 @@ impl<T: Persistent> Persistent for PVec<T> {
         };
         match looked() {
             Ok((header, elements, depth)) => {
-                if header.spare_from < header.len || header.spare_from > header.capacity {
-                    audit.broken(
-                        "INV-C4",
-                        self.offset(),
-                        format!("spare elements from {} on", header.spare_from),
-                    );
-                }
                 if !owns_array::<T>(audit, header.data, header.capacity) {
                     return;
                 }

@@ -7,7 +7,8 @@ use std::slice;
 use crate::collections::handle::handle;
 use crate::collections::layout::DequeHeader;
 use crate::collections::vec::{
-    allocate, bytes_of, deallocate, element, first_capacity, owns_array, refuse_more, resolve, room,
+    allocate, bytes_of, deallocate, element, first_capacity, next_piece, owns_array, refuse_more, resolve,
+    room,
 };
 use crate::content::{Audit, Depth};
 use crate::error::Result;
@@ -35,7 +36,7 @@ handle! {
     /// ```
     ///
     /// # Cost
-    /// A push logs the place that the element comes to stand in and 8 bytes of header, a pop the 8 bytes alone. Inserting and
+    /// A push or a pop logs 8 bytes of header; a push also its place, in a transaction that has taken others out before. Inserting and
     /// removing in the middle move, and log, the elements on the shorter side. Growing doubles the capacity: the elements
     /// are copied once, into memory that is not logged.
     ///
@@ -142,13 +143,13 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The header, its fields in agreement; that of an empty queue for null.
-    #[inline]
+    #[inline(always)]
     fn load(self, on: &impl Reader) -> Result<DequeHeader> {
         if self.is_null() { Ok(DequeHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
     /// The header of a queue that is written to.
-    #[inline]
+    #[inline(always)]
     fn load_to_write(self, on: &impl Reader) -> Result<DequeHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.capacity & header.capacity.wrapping_sub(1) != 0 {
@@ -364,7 +365,7 @@ impl<T: Persistent> PVecDeque<T> {
     #[inline]
     pub fn push_back(self, tx: &mut impl Writer, value: T) -> Result<()> {
         let header = self.with_room(tx, 1)?;
-        tx.write(header.place(header.tail), value)?;
+        put(tx, self.offset(), header.place(header.tail), value)?;
         self.set_tail(tx, header.tail.wrapping_add(1))
     }
 
@@ -376,7 +377,7 @@ impl<T: Persistent> PVecDeque<T> {
     pub fn push_front(self, tx: &mut impl Writer, value: T) -> Result<()> {
         let header = self.with_room(tx, 1)?;
         let head = header.head.wrapping_sub(1);
-        tx.write(header.place(head), value)?;
+        put(tx, self.offset(), header.place(head), value)?;
         self.set_head(tx, head)
     }
 
@@ -391,6 +392,7 @@ impl<T: Persistent> PVecDeque<T> {
             return Ok(None);
         }
         let value = *tx.get(header.place::<T>(header.head))?;
+        tx.vacate(self.offset());
         self.set_head(tx, header.head.wrapping_add(1))?;
         Ok(Some(value))
     }
@@ -407,6 +409,7 @@ impl<T: Persistent> PVecDeque<T> {
         }
         let tail = header.tail.wrapping_sub(1);
         let value = *tx.get(header.place::<T>(tail))?;
+        tx.vacate(self.offset());
         self.set_tail(tx, tail)?;
         Ok(Some(value))
     }
@@ -420,8 +423,8 @@ impl<T: Persistent> PVecDeque<T> {
         let header = self.with_room(tx, count)?;
         let [first, second] = header.pieces::<T>(header.tail, count);
         let (before_end, rest) = elements.split_at(first.len());
-        tx.slice_mut(first)?.copy_from_slice(before_end);
-        tx.slice_mut(second)?.copy_from_slice(rest);
+        put_all(tx, self.offset(), first, before_end)?;
+        put_all(tx, self.offset(), second, rest)?;
         self.set_tail(tx, header.tail.wrapping_add(count))
     }
 
@@ -430,17 +433,12 @@ impl<T: Persistent> PVecDeque<T> {
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back); those before the one that failed are appended.
     pub fn extend(self, tx: &mut impl Writer, elements: impl IntoIterator<Item = T>) -> Result<()> {
-        // Some at a time: their places are logged together.
-        let at_a_time = (1024 / size_of::<T>().max(1)).max(1);
         let mut elements = elements.into_iter();
         self.reserve(tx, elements.size_hint().0)?;
-        loop {
-            let some: Vec<T> = elements.by_ref().take(at_a_time).collect();
-            if some.is_empty() {
-                return Ok(());
-            }
-            self.extend_from_slice(tx, &some)?;
+        while let Some(piece) = next_piece(&mut elements) {
+            self.extend_from_slice(tx, &piece)?;
         }
+        Ok(())
     }
 
     /// Inserts an element at `index`, and moves those before it or those behind it, whichever are fewer; logs what moves.
@@ -506,6 +504,7 @@ impl<T: Persistent> PVecDeque<T> {
         }
         let tail = header.head.wrapping_add(len);
         release_numbers::<T>(tx, &header, tail, header.len() - len, Depth::default())?;
+        tx.vacate(self.offset());
         self.set_tail(tx, tail)
     }
 
@@ -542,6 +541,7 @@ impl<T: Persistent> PVecDeque<T> {
     /// As [`truncate`](PVecDeque::truncate).
     pub fn retain(self, tx: &mut impl Writer, mut keep: impl FnMut(&T) -> bool) -> Result<()> {
         let header = self.load_to_write(tx)?;
+        tx.vacate(self.offset());
         let mut kept = 0;
         for index in 0..header.len() {
             let value = *tx.get(header.place::<T>(header.head.wrapping_add(index)))?;
@@ -615,6 +615,7 @@ impl<T: Persistent> PVecDeque<T> {
         if count > len {
             return Err(tx.out_of_bounds(count, len));
         }
+        tx.vacate(self.offset());
         // Behind the last element comes, round the ring, the place so far in front of the first.
         let gap = header.capacity - len;
         let others = len - count;
@@ -677,7 +678,7 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The header, with room for so many elements more.
-    #[inline]
+    #[inline(always)]
     fn with_room(self, tx: &mut impl Writer, additional: u64) -> Result<DequeHeader> {
         let header = self.load_to_write(tx)?;
         if additional > room::<T>(tx, header.capacity) - header.len() {
@@ -714,6 +715,7 @@ impl<T: Persistent> PVecDeque<T> {
     /// Closes the gap that `count` elements from `index` on leave.
     fn close(self, tx: &mut impl Writer, header: &DequeHeader, index: u64, count: u64) -> Result<()> {
         let behind = header.len() - index - count;
+        tx.vacate(self.offset());
         if index < behind {
             self.move_up(tx, header, header.head, index, count)?;
             return self.set_head(tx, header.head.wrapping_add(count));
@@ -764,7 +766,7 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Where an element that there is lies, to be written to.
-    #[inline]
+    #[inline(always)]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
         let header = self.load_to_write(on)?;
         match (index as u64) < header.len() {
@@ -772,6 +774,22 @@ impl<T: Persistent> PVecDeque<T> {
             false => Err(on.out_of_bounds(index as u64, header.len())),
         }
     }
+}
+
+/// Stores an element to a place of a queue where none stands. In a transaction that has taken elements out of it, one may
+/// have stood there when it began.
+#[inline]
+fn put<T: Persistent>(tx: &mut impl Writer, of: u64, place: PPtr<T>, value: T) -> Result<()> {
+    if tx.has_vacated(of) { tx.write(place, value) } else { tx.store_spare(place, value) }
+}
+
+/// Stores elements to places where none stand: see [`put`].
+fn put_all<T: Persistent>(tx: &mut impl Writer, of: u64, places: PSlice<T>, values: &[T]) -> Result<()> {
+    if !tx.has_vacated(of) {
+        return tx.store_spare_slice(places.as_ptr(), values);
+    }
+    tx.slice_mut(places)?.copy_from_slice(values);
+    Ok(())
 }
 
 /// Releases what elements own.

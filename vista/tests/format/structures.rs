@@ -62,10 +62,10 @@ fn code() -> Format {
         vista::ZoneEntry { offset, page_count, top, check }
         vista::PageDescriptor { kind, class, reserved, freed_sequence, run_pages, next, prev, reserved_word, bitmap,
             check }
-        collections::VecHeader { len, spare_from, capacity, data }
+        collections::VecHeader { len, capacity, data }
         collections::BytesHeader { len, inline_capacity }
         collections::DequeHeader { head, tail, capacity, data }
-        collections::SlabHeader { free_head, len, used, spare_from, capacity, links, values }
+        collections::SlabHeader { free_head, len, used, capacity, links, values }
         collections::BTreeHeader { root, len }
         collections::BTreeNode { used, level, count, reserved, order }
         collections::HashMapHeader { seed, table, next, table_bits, next_bits, len, room, progress }

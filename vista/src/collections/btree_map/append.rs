@@ -82,8 +82,8 @@ impl<K: Key, V: Persistent> End<K, V> {
         let (leaf, _) = if header.root == 0 {
             insert_first(self.map, tx, sought, value)?
         } else {
-            let (path, is_found) = Path::to::<K, V>(tx, &header, sought)?;
-            if is_found {
+            let mut path = Path::new();
+            if path.seek::<K, V>(tx, &header, sought)? {
                 return replace::<K, V>(tx, &path, value).map(Some);
             }
             is_end = path.is_end::<K, V>(tx)?;

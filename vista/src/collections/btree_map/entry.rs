@@ -47,8 +47,8 @@ impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> Entry<'t, W, K, V
         if header.root == 0 {
             return Ok(Entry::Vacant(VacantEntry { map, tx, header, path: None, key }));
         }
-        let (path, is_found) = Path::to::<K, V>(tx, &header, &ByView(key.borrow()))?;
-        if !is_found {
+        let mut path = Path::new();
+        if !path.seek::<K, V>(tx, &header, &ByView(key.borrow()))? {
             return Ok(Entry::Vacant(VacantEntry { map, tx, header, path: Some(path), key }));
         }
         let leaf = Node::at(path.leaf().node);

@@ -29,10 +29,10 @@ pub(super) fn insert_at<K: Key, V: Persistent>(
     }
     let key = sought.make(tx)?;
     let rank = path.leaf().rank;
-    leaf.enter(tx, &mut head, rank, key, value)?;
+    let slot = leaf.enter(tx, &mut head, rank, key, value)?;
     leaf.save(tx, &head)?;
     map.write_len(tx, len)?;
-    Ok((leaf, leaf.slot(tx, &head, rank)?))
+    Ok((leaf, slot))
 }
 
 /// Inserts the first entry of an empty map.
@@ -156,11 +156,9 @@ fn split_and_insert<K: Key, V: Persistent>(
     leaf.move_to(tx, &mut head, kept, right, &mut right_head)?;
     let rank = path.leaf().rank;
     let entered = if rank <= kept && !plan.is_last {
-        leaf.enter(tx, &mut head, rank, key, value)?;
-        (leaf, leaf.slot(tx, &head, rank)?)
+        (leaf, leaf.enter(tx, &mut head, rank, key, value)?)
     } else {
-        right.enter(tx, &mut right_head, rank - kept, key, value)?;
-        (right, right.slot(tx, &right_head, rank - kept)?)
+        (right, right.enter(tx, &mut right_head, rank - kept, key, value)?)
     };
     right.save_new(tx, &right_head)?;
     if !plan.is_last {
@@ -205,7 +203,7 @@ fn enter_in_parents<K: Key>(
             let moved = (*tx.get(node.key(slot))?, *tx.get(node.value(slot))?);
             right.enter(tx, &mut right_head, 0, K::zeroed(), moved.1)?;
             node.move_to(tx, &mut head, kept + 1, right, &mut right_head)?;
-            head.count = kept as u8;
+            node.truncate(tx, &mut head, kept);
             if rank <= kept {
                 node.enter(tx, &mut head, rank, separator, child)?;
             } else {

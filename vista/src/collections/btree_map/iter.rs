@@ -1,15 +1,16 @@
-//! Iterators: a way to each end of what is left, and the leaf there.
+//! Iterators: what is left of the first leaf and of the last one, and the ways to them.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter::FusedIterator;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
+use std::slice;
 
 use crate::collections::btree_map::node::Node;
 use crate::collections::btree_map::path::Path;
-use crate::collections::layout::{BTREE_SLOTS_MAX as SLOTS_MAX, BTreeHeader, BTreeNode};
+use crate::collections::layout::BTreeHeader;
 use crate::error::Result;
-use crate::{Error, Key, Persistent, Reader};
+use crate::{Key, Persistent, Reader};
 
 /// An iterator over entries of a [`PBTreeMap`](crate::PBTreeMap), in the order of their keys, from both ends.
 ///
@@ -17,63 +18,45 @@ use crate::{Error, Key, Persistent, Reader};
 /// tells it of a range, and of a whole map the length may be damaged.
 pub struct Iter<'a, A, K, V> {
     on: &'a A,
-    /// The first entry and the last one; `None` when there are no more.
-    ends: Option<[End<'a, K, V>; 2]>,
-    /// What the search for the next entry has met.
-    error: Option<Error>,
+    /// What is left of the first leaf and of the last one; if they are one leaf, the first has it all.
+    runs: [Run<'a, K, V>; 2],
+    /// The ways to the two leaves, as long as they are two.
+    paths: Option<[Path; 2]>,
     /// Leaves that may still come: more than this do not fit into the segment.
     leaves_left: u64,
 }
 
-/// One end of what is left: an entry, and its leaf.
-struct End<'a, K, V> {
-    path: Path,
-    leaf: Leaf<'a, K, V>,
-}
-
-/// A leaf, as it is read.
-struct Leaf<'a, K, V> {
-    head: &'a BTreeNode,
+/// Entries of a leaf, in a row.
+struct Run<'a, K, V> {
+    node: u64,
+    slots: slice::Iter<'a, u8>,
     keys: &'a [K],
     values: &'a [V],
 }
 
-impl<K, V> Clone for Leaf<'_, K, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K, V> Copy for Leaf<'_, K, V> {}
-
-impl<'a, K: Key, V: Persistent> End<'a, K, V> {
-    fn of(on: &'a impl Reader, path: Path) -> Result<Self> {
-        let leaf = Node::<K, V>::at(path.leaf().node);
-        let leaf = Leaf { head: leaf.load(on, 0)?, keys: leaf.keys(on)?, values: leaf.values(on)? };
-        Ok(End { path, leaf })
+impl<'a, K: Key, V: Persistent> Run<'a, K, V> {
+    /// No entry.
+    fn none() -> Self {
+        Run { node: 0, slots: [].iter(), keys: &[], values: &[] }
     }
 
-    #[inline]
-    fn entry(&self, on: &impl Reader) -> Result<(&'a K, &'a V)> {
-        let slot = usize::from(self.leaf.head.order[self.path.leaf().rank % SLOTS_MAX]);
-        match (self.leaf.keys.get(slot), self.leaf.values.get(slot)) {
+    /// The entries at some ranks of a leaf, if it has them.
+    fn of(on: &'a impl Reader, node: u64, ranks: Range<usize>) -> Result<Self> {
+        let leaf = Node::<K, V>::at(node);
+        let head = leaf.load(on, 0)?;
+        let ranks = ranks.start..ranks.end.min(head.len());
+        let slots = head.order.get(ranks).unwrap_or(&[]).iter();
+        Ok(Run { node, slots, keys: leaf.keys(on)?, values: leaf.values(on)? })
+    }
+
+    /// The entry of a slot.
+    #[inline(always)]
+    fn entry(&self, on: &impl Reader, slot: u8) -> Result<(&'a K, &'a V)> {
+        let slot = usize::from(slot);
+        match (self.keys.get(slot), self.values.get(slot)) {
             (Some(key), Some(value)) => Ok((key, value)),
-            _ => Err(Node::<K, V>::at(self.path.leaf().node).no_slot(on, slot)),
+            _ => Err(Node::<K, V>::at(self.node).no_slot(on, slot)),
         }
-    }
-
-    /// Moves to the next leaf, or to the one before.
-    fn leave(&mut self, on: &'a impl Reader, is_forward: bool) -> Result<()> {
-        let is_there = match is_forward {
-            true => self.path.next_leaf::<K, V>(on)?,
-            false => self.path.previous_leaf::<K, V>(on)?,
-        };
-        if !is_there {
-            let node = self.path.leaf().node;
-            return Err(on.damaged(node, "B-tree: leaf", node, "another one behind it"));
-        }
-        *self = End::of(on, self.path)?;
-        Ok(())
     }
 }
 
@@ -84,7 +67,7 @@ impl<'a, A: Reader, K: Key, V: Persistent> Iter<'a, A, K, V> {
         (lower, upper): (Bound<&K::View>, Bound<&K::View>),
     ) -> Result<Self> {
         let leaves_left = on.segment_len() / Node::<K, V>::LEN + 1;
-        let mut iter = Iter { on, ends: None, error: None, leaves_left };
+        let mut iter = Iter { on, runs: [Run::none(), Run::none()], paths: None, leaves_left };
         if header.root == 0 {
             return Ok(iter);
         }
@@ -93,60 +76,92 @@ impl<'a, A: Reader, K: Key, V: Persistent> Iter<'a, A, K, V> {
         else {
             return Ok(iter);
         };
-        let ends: [End<'a, K, V>; 2] = [End::of(on, first)?, End::of(on, last)?];
+        let (from, until) = (first.leaf(), last.leaf());
+        if from.node == until.node {
+            iter.runs[0] = Run::of(on, from.node, from.rank..until.rank + 1)?;
+            return Ok(iter);
+        }
+        let run = Run::<K, V>::of(on, from.node, from.rank..usize::MAX)?;
         // Between two bounds without an entry the first one lies behind the last.
-        let is_inside = match upper {
-            Bound::Unbounded => true,
-            Bound::Included(view) => ends[0].entry(on)?.0.compare(on, view)? != Ordering::Greater,
-            Bound::Excluded(view) => ends[0].entry(on)?.0.compare(on, view)? == Ordering::Less,
-        };
-        iter.ends = is_inside.then_some(ends);
+        if let (Some(&slot), Bound::Included(view) | Bound::Excluded(view)) =
+            (run.slots.as_slice().first(), upper)
+        {
+            let order = run.entry(on, slot)?.0.compare(on, view)?;
+            let is_inside =
+                order == Ordering::Less || (order == Ordering::Equal && matches!(upper, Bound::Included(_)));
+            if !is_inside {
+                return Ok(iter);
+            }
+        }
+        iter.runs = [run, Run::of(on, until.node, 0..until.rank + 1)?];
+        iter.paths = Some([first, last]);
         Ok(iter)
     }
 
-    /// The entry at one end, which moves on.
-    #[inline]
-    fn step(&mut self, is_forward: bool) -> Option<Result<(&'a K, &'a V)>> {
-        let Some([first, last]) = &mut self.ends else { return self.error.take().map(Err) };
-        let (end, other) = if is_forward { (first, last) } else { (last, first) };
-        let (node, rank) = (end.path.leaf().node, end.path.leaf().rank);
-        let is_last_leaf = node == other.path.leaf().node;
-        // The last rank that is left in this leaf.
-        let until = match is_forward {
-            _ if is_last_leaf => other.path.leaf().rank,
-            true => end.leaf.head.len() - 1,
-            false => 0,
-        };
-        let entry = end.entry(self.on);
-        if rank != until && entry.is_ok() {
-            end.path.set_rank(if is_forward { rank + 1 } else { rank - 1 });
-            return Some(entry);
-        }
-        if is_last_leaf || entry.is_err() {
-            self.ends = None;
-        } else {
-            self.leave(is_forward);
-        }
-        Some(entry)
+    /// The entry of a slot of a run; if there is none, it was the last step.
+    #[inline(always)]
+    fn entry(&mut self, run: usize, slot: u8) -> Result<(&'a K, &'a V)> {
+        self.runs[run].entry(self.on, slot).inspect_err(|_| self.end())
     }
 
-    /// Moves one end to the next leaf.
+    /// Nothing is left.
+    #[cold]
+    fn end(&mut self) {
+        self.runs = [Run::none(), Run::none()];
+        self.paths = None;
+    }
+
+    /// Goes on to another leaf from one end, where its leaf is used up; `None` if there is no other.
     #[cold]
     #[inline(never)]
-    fn leave(&mut self, is_forward: bool) {
-        let Some(ends) = &mut self.ends else { return };
-        let end = &mut ends[usize::from(!is_forward)];
-        let left = match self.leaves_left.checked_sub(1) {
-            Some(left) => end.leave(self.on, is_forward).map(|()| left),
-            None => {
-                let node = end.path.leaf().node;
-                Err(self.on.damaged(node, "B-tree: leaf", node, "one that did not come before"))
+    fn go_on(&mut self, is_forward: bool) -> Option<Result<()>> {
+        let paths = self.paths.as_mut()?;
+        let gone = Self::leave(self.on, paths, &mut self.leaves_left, is_forward);
+        let run = match gone {
+            Ok(run) => run,
+            Err(error) => {
+                self.end();
+                return Some(Err(error));
             }
         };
-        match left {
-            Ok(left) => self.leaves_left = left,
-            Err(error) => (self.ends, self.error) = (None, Some(error)),
+        match run {
+            Some(run) => self.runs[usize::from(!is_forward)] = run,
+            None => {
+                // Both ends have come to one leaf, of which this end has nothing and the other one what is left.
+                let [first, last] = &mut self.runs;
+                if is_forward {
+                    *first = std::mem::replace(last, Run::none());
+                }
+                self.paths = None;
+            }
         }
+        Some(Ok(()))
+    }
+
+    /// Moves one of the ways to the next leaf: its entries, or `None` if it is the one that the other way leads to.
+    fn leave(
+        on: &'a A,
+        [first, last]: &mut [Path; 2],
+        leaves_left: &mut u64,
+        is_forward: bool,
+    ) -> Result<Option<Run<'a, K, V>>> {
+        let (path, other) = if is_forward { (first, last) } else { (last, first) };
+        let node = path.leaf().node;
+        let Some(left) = leaves_left.checked_sub(1) else {
+            return Err(on.damaged(node, "B-tree: leaf", node, "one that did not come before"));
+        };
+        *leaves_left = left;
+        let is_there = match is_forward {
+            true => path.next_leaf::<K, V>(on)?,
+            false => path.previous_leaf::<K, V>(on)?,
+        };
+        if !is_there {
+            return Err(on.damaged(node, "B-tree: leaf", node, "another one behind it"));
+        }
+        if path.leaf().node == other.leaf().node {
+            return Ok(None);
+        }
+        Run::of(on, path.leaf().node, 0..usize::MAX).map(Some)
     }
 }
 
@@ -155,14 +170,30 @@ impl<'a, A: Reader, K: Key, V: Persistent> Iterator for Iter<'a, A, K, V> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.step(true)
+        loop {
+            if let Some(&slot) = self.runs[0].slots.next() {
+                return Some(self.entry(0, slot));
+            }
+            if let Err(error) = self.go_on(true)? {
+                return Some(Err(error));
+            }
+        }
     }
 }
 
 impl<A: Reader, K: Key, V: Persistent> DoubleEndedIterator for Iter<'_, A, K, V> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(false)
+        loop {
+            // Where the two ends are in one leaf, the first run has it.
+            let run = usize::from(self.paths.is_some());
+            if let Some(&slot) = self.runs[run].slots.next_back() {
+                return Some(self.entry(run, slot));
+            }
+            if let Err(error) = self.go_on(false)? {
+                return Some(Err(error));
+            }
+        }
     }
 }
 
@@ -170,7 +201,7 @@ impl<A: Reader, K: Key, V: Persistent> FusedIterator for Iter<'_, A, K, V> {}
 
 impl<A, K, V> fmt::Debug for Iter<'_, A, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").field("is_done", &self.ends.is_none()).finish_non_exhaustive()
+        f.debug_struct("Iter").field("in_one_leaf", &self.paths.is_none()).finish_non_exhaustive()
     }
 }
 

@@ -89,23 +89,56 @@ impl BTreeNode {
     /// Puts a slot at a rank, before those from there on. There are fewer than [`SLOTS_MAX`], or one is lost.
     #[inline(always)]
     fn put(&mut self, rank: usize, slot: usize) {
-        let (rank, len) = (rank.min(SLOTS_MAX - 1), self.len().min(SLOTS_MAX - 1));
-        for at in (rank..len).rev() {
-            self.order[at + 1] = self.order[at];
+        let mut words = self.order_words();
+        let mut carry = slot as u64;
+        // The bytes before the rank stay, the slot comes next, and what follows moves up by a byte, from word to word.
+        for (at, word) in words.iter_mut().enumerate() {
+            let before = bytes_below(rank.saturating_sub(at * 8));
+            let is_reached = rank < (at + 1) * 8;
+            let moved = (*word & !before) << 8 | carry << (rank.saturating_sub(at * 8) * 8 & 63);
+            let out = *word >> 56;
+            *word = if is_reached { *word & before | moved } else { *word };
+            carry = if is_reached { out } else { carry };
         }
-        self.order[rank] = slot as u8;
+        self.order = bytemuck::cast(words.map(u64::to_le));
         self.used |= 1u32.wrapping_shl(slot as u32);
         self.count = self.count.saturating_add(1);
     }
 
-    /// Takes a rank out. Its slot stays used.
+    /// Takes a rank out, and with it the slot.
     #[inline(always)]
-    pub(super) fn take(&mut self, rank: usize) {
-        for at in rank + 1..self.len().min(SLOTS_MAX) {
-            self.order[at - 1] = self.order[at];
+    fn take(&mut self, rank: usize) {
+        let mut words = self.order_words();
+        self.used &= !1u32.wrapping_shl(u32::from(self.order[rank % SLOTS_MAX]));
+        for at in 0..words.len() {
+            let before = bytes_below(rank.saturating_sub(at * 8));
+            let next = words.get(at + 1).copied().unwrap_or(0);
+            let moved = (words[at] >> 8 | next << 56) & !before;
+            words[at] = if rank < (at + 1) * 8 { words[at] & before | moved } else { words[at] };
         }
+        self.order = bytemuck::cast(words.map(u64::to_le));
         self.count = self.count.saturating_sub(1);
     }
+
+    /// Keeps the first ranks only.
+    fn truncate(&mut self, len: usize) {
+        for rank in len..self.len() {
+            self.used &= !1u32.wrapping_shl(u32::from(self.order[rank % SLOTS_MAX]));
+        }
+        self.count = len as u8;
+    }
+
+    /// The order in words, the first rank in the lowest byte: what moves by a byte moves eight at a time.
+    #[inline(always)]
+    fn order_words(&self) -> [u64; SLOTS_MAX / 8] {
+        bytemuck::cast::<_, [u64; SLOTS_MAX / 8]>(self.order).map(u64::from_le)
+    }
+}
+
+/// A word whose lowest bytes, so many of them, are all ones.
+#[inline(always)]
+fn bytes_below(count: usize) -> u64 {
+    if count >= 8 { u64::MAX } else { (1 << (count * 8)) - 1 }
 }
 
 impl<K: Key, T: Persistent> Node<K, T> {
@@ -260,19 +293,13 @@ impl<K: Key, T: Persistent> Node<K, T> {
     #[inline(always)]
     pub(super) fn seek(self, on: &impl Reader, head: &BTreeNode, sought: &impl Sought<K>) -> Result<usize> {
         let keys = self.keys(on)?;
-        let is_at_or_before = |rank: usize| {
-            let slot = usize::from(head.order[rank % SLOTS_MAX]);
-            match keys.get(slot) {
-                Some(key) => Ok(sought.compare(on, key)? != Ordering::Greater),
-                None => Err(self.no_slot(on, slot)),
-            }
-        };
         let mut rank = 0;
         if const { K::OWNS || size_of::<K>() > SHORT_KEY_LEN } {
             let mut left = head.len();
             while left > 1 {
                 let half = left / 2;
-                rank = if is_at_or_before(rank + half)? { rank + half } else { rank };
+                let is_there = self.is_at_or_before(on, head, keys, rank + half, sought)?;
+                rank = if is_there { rank + half } else { rank };
                 left -= half;
             }
             return Ok(rank);
@@ -280,15 +307,48 @@ impl<K: Key, T: Persistent> Node<K, T> {
         // Comparing is cheaper here than a jump that was foreseen wrongly, or than waiting for a slot and then for its key:
         // so three at a time, and what follows is computed. Ranks that are not there count as greater.
         let last = head.len() - 1;
-        let count = |rank: usize| -> Result<usize> {
-            Ok(usize::from(is_at_or_before(rank.min(last))? & (rank <= last)))
-        };
         if const { Self::CAPACITY > 8 } {
-            rank = 8 * (count(8)? + count(16)? + count(24)?);
+            rank = 8 * self.count_at_or_before(on, head, keys, [8, 16, 24], sought)?;
         }
-        rank += 2 * (count(rank + 2)? + count(rank + 4)? + count(rank + 6)?);
-        rank += count(rank + 1)?;
+        rank += 2 * self.count_at_or_before(on, head, keys, [rank + 2, rank + 4, rank + 6], sought)?;
+        rank += self.count_at_or_before(on, head, keys, [rank + 1], sought)?;
         Ok(rank.min(last)) // They are not in order if it were more.
+    }
+
+    /// Whether the key at a rank is not greater than what is sought.
+    #[inline(always)]
+    fn is_at_or_before(
+        self,
+        on: &impl Reader,
+        head: &BTreeNode,
+        keys: &[K],
+        rank: usize,
+        sought: &impl Sought<K>,
+    ) -> Result<bool> {
+        let slot = usize::from(head.order[rank % SLOTS_MAX]);
+        match keys.get(slot) {
+            Some(key) => Ok(sought.compare(on, key)? != Ordering::Greater),
+            None => Err(self.no_slot(on, slot)),
+        }
+    }
+
+    /// At how many of these ranks there is a key that is not greater than what is sought.
+    #[inline(always)]
+    fn count_at_or_before<const N: usize>(
+        self,
+        on: &impl Reader,
+        head: &BTreeNode,
+        keys: &[K],
+        ranks: [usize; N],
+        sought: &impl Sought<K>,
+    ) -> Result<usize> {
+        let last = head.len() - 1;
+        let mut count = 0;
+        for rank in ranks {
+            let is_it = self.is_at_or_before(on, head, keys, rank.min(last), sought)?;
+            count += usize::from(is_it & (rank <= last));
+        }
+        Ok(count)
     }
 
     /// The rank at which a key stands, or would stand, and whether it does.
@@ -307,40 +367,20 @@ impl<K: Key, T: Persistent> Node<K, T> {
         })
     }
 
-    /// A slot for a new entry: one that was never used, if there is one. `head` has fewer entries than fit.
+    /// A slot for a new entry. `head` has fewer entries than fit.
     #[inline(always)]
-    fn free_slot(self, on: &impl Reader, head: &BTreeNode) -> Result<(usize, bool)> {
-        let spare = !head.used & Self::SLOTS;
-        if spare != 0 {
-            return Ok((spare.trailing_zeros() as usize, true));
-        }
-        let free = !self.taken(on, head)? & Self::SLOTS;
-        match free {
-            0 => Err(on.damaged(
-                self.offset,
-                "B-tree node: entries",
-                head.count.into(),
-                "less than its capacity",
-            )),
-            _ => Ok((free.trailing_zeros() as usize, planted!(UsedSlotAsSpare))),
+    fn free_slot(self, on: &impl Reader, head: &BTreeNode) -> Result<usize> {
+        match !head.used & Self::SLOTS {
+            0 => {
+                let expected = "less than its capacity";
+                Err(on.damaged(self.offset, "B-tree node: slots in use", head.used.into(), expected))
+            }
+            free => Ok(free.trailing_zeros() as usize),
         }
     }
 
-    /// The slots in the order, each of them once.
-    pub(super) fn taken(self, on: &impl Reader, head: &BTreeNode) -> Result<u32> {
-        let mut taken = 0u32;
-        for rank in 0..head.len() {
-            taken |= 1 << self.slot(on, head, rank)?;
-        }
-        if taken.count_ones() as usize != head.len() {
-            let expected = "every slot once";
-            return Err(on.damaged(self.offset, "B-tree node: slots", taken.into(), expected));
-        }
-        Ok(taken)
-    }
-
-    /// Stores an entry into a slot and puts it at a rank of `head`, which is for the caller to save. What the slot held is
-    /// logged, if it ever held an entry.
+    /// Stores an entry into a slot, which is returned, and puts it at a rank of `head`, which is for the caller to save.
+    /// What the slot holds is logged if the node has given up a slot in this transaction (INV-C47).
     #[inline(always)]
     pub(super) fn enter(
         self,
@@ -349,9 +389,9 @@ impl<K: Key, T: Persistent> Node<K, T> {
         rank: usize,
         key: K,
         value: T,
-    ) -> Result<()> {
-        let (slot, is_spare) = self.free_slot(tx, head)?;
-        if is_spare {
+    ) -> Result<usize> {
+        let slot = self.free_slot(tx, head)?;
+        if !tx.has_vacated(self.offset) || planted!(UsedSlotAsSpare) {
             tx.store_spare(self.key(slot), key)?;
             tx.store_spare(self.value(slot), value)?;
         } else {
@@ -359,7 +399,20 @@ impl<K: Key, T: Persistent> Node<K, T> {
             tx.write(self.value(slot), value)?;
         }
         head.put(rank, slot);
-        Ok(())
+        Ok(slot)
+    }
+
+    /// Takes a rank out of `head`, which is for the caller to save.
+    #[inline(always)]
+    pub(super) fn take(self, tx: &mut impl Writer, head: &mut BTreeNode, rank: usize) {
+        tx.vacate(self.offset);
+        head.take(rank);
+    }
+
+    /// Takes all ranks from `len` on out of `head`, which is for the caller to save.
+    pub(super) fn truncate(self, tx: &mut impl Writer, head: &mut BTreeNode, len: usize) {
+        tx.vacate(self.offset);
+        head.truncate(len);
     }
 
     /// Logs what stands in front of the entries, and stores it anew.
@@ -387,7 +440,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
             let (key, value) = (*tx.get(self.key(slot))?, *tx.get(self.value(slot))?);
             other.enter(tx, other_head, other_head.len(), key, value)?;
         }
-        head.count = from as u8;
+        self.truncate(tx, head, from);
         Ok(())
     }
 }

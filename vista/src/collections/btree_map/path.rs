@@ -1,7 +1,7 @@
 //! A place in the tree: the nodes from a leaf up to the root, and the rank in each.
 //!
 //! A path borrows nothing, so that what it leads to can be changed. The level falls by one from node to node, so that
-//! no bytes make a way down that does not end. Start at [`Path::to`].
+//! no bytes make a way down that does not end. Start at [`Path::seek`].
 
 use std::ops::Bound;
 
@@ -59,27 +59,34 @@ impl Path {
         self.steps[0].rank = rank;
     }
 
-    /// The way to where a key stands, or would stand, and whether it does. The map is not empty.
+    /// A way that leads nowhere yet.
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Path { steps: [Step::default(); LEVELS_MAX], height: 1 }
+    }
+
+    /// Leads to where a key stands, or would stand, and tells whether it does. The map is not empty. (A path is long, and
+    /// not returned but changed.)
     #[inline]
-    pub(super) fn to<K: Key, V: Persistent>(
+    pub(super) fn seek<K: Key, V: Persistent>(
+        &mut self,
         on: &impl Reader,
         header: &BTreeHeader,
         sought: &impl Sought<K>,
-    ) -> Result<(Self, bool)> {
-        let mut path = Path { steps: [Step::default(); LEVELS_MAX], height: 1 };
+    ) -> Result<bool> {
         let mut node = header.root;
         let mut head = Node::<K, V>::at(node).load_root(on)?;
-        path.height = usize::from(head.level) + 1;
-        for level in (1..path.height).rev() {
+        self.height = usize::from(head.level) + 1;
+        for level in (1..self.height).rev() {
             let inner = Inner::<K>::at(node);
             let rank = inner.seek(on, head, sought)?;
-            path.steps[level] = Step { node, rank };
+            self.steps[level] = Step { node, rank };
             node = *inner.value_at(on, head, rank)?;
             head = load_at::<K, V>(on, node, level - 1)?;
         }
         let (rank, is_found) = Node::<K, V>::at(node).find(on, head, sought)?;
-        path.steps[0] = Step { node, rank };
-        Ok((path, is_found))
+        self.steps[0] = Step { node, rank };
+        Ok(is_found)
     }
 
     /// The way to the first entry, or to the last. The map is not empty.
@@ -89,7 +96,7 @@ impl Path {
         is_last: bool,
     ) -> Result<Self> {
         let level = usize::from(Node::<K, V>::at(header.root).load_root(on)?.level);
-        let mut path = Path { steps: [Step::default(); LEVELS_MAX], height: level + 1 };
+        let mut path = Path { height: level + 1, ..Path::new() };
         path.descend::<K, V>(on, header.root, level, is_last)?;
         Ok(path)
     }
@@ -105,7 +112,8 @@ impl Path {
             Bound::Included(view) => (view, false),
             Bound::Excluded(view) => (view, true),
         };
-        let (mut path, is_found) = Self::to::<K, V>(on, header, &ByView(view))?;
+        let mut path = Path::new();
+        let is_found = path.seek::<K, V>(on, header, &ByView(view))?;
         let rank = path.leaf().rank + usize::from(is_found && is_skipped);
         path.set_rank(rank);
         let is_inside = rank < Node::<K, V>::at(path.leaf().node).load(on, 0)?.len();
@@ -123,7 +131,8 @@ impl Path {
             Bound::Included(view) => (view, false),
             Bound::Excluded(view) => (view, true),
         };
-        let (mut path, is_found) = Self::to::<K, V>(on, header, &ByView(view))?;
+        let mut path = Path::new();
+        let is_found = path.seek::<K, V>(on, header, &ByView(view))?;
         let behind = path.leaf().rank + usize::from(is_found && !is_skipped);
         match behind.checked_sub(1) {
             Some(rank) => path.set_rank(rank),

@@ -23,7 +23,7 @@ pub(super) fn remove_at<K: Key, V: Persistent>(
     let rank = path.leaf().rank;
     let slot = leaf.slot(tx, &head, rank)?;
     let entry = (*tx.get(leaf.key(slot))?, *tx.get(leaf.value(slot))?);
-    head.take(rank);
+    leaf.take(tx, &mut head, rank);
     let len = header.len - 1; // A map with a root has an entry at least.
     if head.len() >= Node::<K, V>::COUNT_MIN {
         leaf.save(tx, &head)?;
@@ -132,7 +132,7 @@ pub(super) fn join<K: Key, T: Persistent>(
     };
     stays.save(tx, &head)?;
     goes.free(tx)?;
-    parent_head.take(left + 1);
+    parent.take(tx, parent_head, left + 1);
     Ok(())
 }
 
@@ -148,7 +148,7 @@ pub(super) fn take_child<K: Key>(
         let separator = *parent.key_at(tx, head, rank.max(1))?;
         separator.release(tx, Depth::default())?;
     }
-    head.take(rank);
+    parent.take(tx, head, rank);
     Ok(())
 }
 

@@ -91,7 +91,7 @@ impl<K: Key, F> Walk<'_, K, F> {
             let (key, old) = (*tx.get(leaf.key(slot))?, *tx.get(leaf.value(slot))?);
             let mut value = old;
             if !(self.decide)(tx, &key, &mut value)? {
-                head.take(rank);
+                leaf.take(tx, &mut head, rank);
                 self.gone += 1;
                 continue;
             }

@@ -160,7 +160,7 @@ impl<'c, A: Reader, K: Key> Checker<'c, A, K> {
             taken |= 1u64.checked_shl(slot.into()).unwrap_or(0);
         }
         let used = u64::from(head.used);
-        let is_sound = taken.count_ones() as usize == count && taken & !used == 0 && used >> capacity == 0;
+        let is_sound = taken.count_ones() as usize == count && taken == used && used >> capacity == 0;
         if !is_sound || head.reserved != 0 {
             let found = format!("slots {:?} in order, {used:#x} used", &head.order[..count]);
             self.broken("INV-C43", offset, found);

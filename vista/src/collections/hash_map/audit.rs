@@ -90,7 +90,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
             for slot in 0..GROUP_SLOTS {
                 let byte = ctrl.byte(slot);
                 sum.empty += u64::from(byte == SLOT_EMPTY);
-                if byte != SLOT_EMPTY && byte != SLOT_DELETED && byte < SLOT_FULL {
+                if (SLOT_DELETED + 1..SLOT_FULL).contains(&byte) {
                     audit.broken("INV-C22", offset, format!("a control byte of {byte:#x}"));
                 }
             }

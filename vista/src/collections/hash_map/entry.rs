@@ -3,7 +3,6 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use crate::collections::layout::HashMapHeader;
 use crate::content::Depth;
 use crate::error::Result;
 use crate::{Key, PHashMap, PPtr, Persistent, Writer};
@@ -39,7 +38,6 @@ pub enum Entry<'t, K, V, W, Q> {
 pub struct OccupiedEntry<'t, K, V, W, Q> {
     map: PHashMap<K, V>,
     tx: &'t mut W,
-    header: HashMapHeader,
     spot: Spot<K, V>,
     key: Q,
 }
@@ -48,7 +46,6 @@ pub struct OccupiedEntry<'t, K, V, W, Q> {
 pub struct VacantEntry<'t, K, V, W, Q> {
     map: PHashMap<K, V>,
     tx: &'t mut W,
-    header: HashMapHeader,
     hash: u64,
     vacancy: Option<Vacancy<K, V>>,
     key: Q,
@@ -56,17 +53,10 @@ pub struct VacantEntry<'t, K, V, W, Q> {
 
 impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W, Q> {
     #[inline]
-    pub(super) fn new(
-        map: PHashMap<K, V>,
-        tx: &'t mut W,
-        header: HashMapHeader,
-        hash: u64,
-        found: Search<K, V>,
-        key: Q,
-    ) -> Self {
+    pub(super) fn new(map: PHashMap<K, V>, tx: &'t mut W, hash: u64, found: Search<K, V>, key: Q) -> Self {
         match found {
-            Search::Found(spot) => Entry::Occupied(OccupiedEntry { map, tx, header, spot, key }),
-            Search::Missing(vacancy) => Entry::Vacant(VacantEntry { map, tx, header, hash, vacancy, key }),
+            Search::Found(spot) => Entry::Occupied(OccupiedEntry { map, tx, spot, key }),
+            Search::Missing(vacancy) => Entry::Vacant(VacantEntry { map, tx, hash, vacancy, key }),
         }
     }
 
@@ -196,7 +186,7 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
     /// # Errors
     /// As [`PHashMap::remove`].
     pub fn remove(self) -> Result<V> {
-        let (key, value) = self.map.take(self.tx, self.header, self.spot)?;
+        let (key, value) = self.map.take(self.tx, self.spot)?;
         key.release(self.tx, Depth::default())?;
         Ok(value)
     }
@@ -206,7 +196,7 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
     /// # Errors
     /// As [`PHashMap::remove_entry`].
     pub fn remove_entry(self) -> Result<(K, V)> {
-        self.map.take(self.tx, self.header, self.spot)
+        self.map.take(self.tx, self.spot)
     }
 }
 
@@ -221,8 +211,8 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> VacantEntry<'t, K
     /// # Errors
     /// As [`PHashMap::insert`].
     pub fn insert(self, value: V) -> Result<&'t mut V> {
-        let VacantEntry { map, tx, header, hash, vacancy, key } = self;
-        let spot = map.add(tx, header, hash, vacancy, key.borrow(), value)?;
+        let VacantEntry { map, tx, hash, vacancy, key } = self;
+        let spot = map.add(tx, hash, vacancy, key.borrow(), value)?;
         tx.get_mut(spot.value())
     }
 }

@@ -1,9 +1,9 @@
-//! From one table to the next, step by step or at once. Start at [`PHashMap::make_room`].
+//! From one table to the next, step by step or at once. Start at [`PHashMap::add_and_grow`].
 //!
 //! A map is settled, with one table; or it cleans the next one; or it moves its entries there. G is the number of
 //! groups of the table, N that of the next one; N is 2 G, or G if no more than half of the slots hold an entry. *Room*
 //! is how many empty slots the table that takes new entries may still give: 7 G when it is new, so that at least as
-//! many slots as there are groups stay empty, and searches end soon.
+//! many slots as there are groups stay empty, and searches end soon. A removal where another slot is empty gives one back.
 //!
 //! - *Settled.* An insert that needs an empty slot while the room is G (or less, which does not happen) allocates the
 //!   next table and begins to clean it.
@@ -40,28 +40,36 @@ fn bits_for(len: u64) -> u32 {
 }
 
 impl<K: Key, V: Persistent> PHashMap<K, V> {
-    /// Takes a step of growth for a key that is about to be added, and finds it a slot. The counts are those of the
-    /// header that is returned: the caller stores them.
+    /// Adds an entry where that takes a step of growth.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(
+    pub(super) fn add_and_grow(
         self,
         tx: &mut impl Writer,
-        header: HashMapHeader,
         hash: u64,
         key: K,
-    ) -> Result<(HashMapHeader, Vacancy<K, V>)> {
-        match self.step(tx, header) {
-            Ok(header) => {
-                let vacancy = Self::vacancy(tx, header.target(), hash)?;
-                Ok((header, vacancy))
-            }
+        value: V,
+    ) -> Result<Spot<K, V>> {
+        let header = self.load_to_write(tx)?;
+        let found = self.step(tx, header).and_then(|header| {
+            let vacancy = Self::vacancy(tx, header.target(), hash)?;
+            Ok((header, vacancy))
+        });
+        let (mut header, vacancy) = match found {
+            Ok(found) => found,
             Err(error) => {
                 // There was no space, most likely; then nothing has changed, and the key goes as it came.
                 let _ = key.release(tx, Default::default());
-                Err(error)
+                return Err(error);
             }
+        };
+        if vacancy.takes_room() {
+            header.room = self.less_room(tx, header.room)?;
         }
+        self.fill(tx, &vacancy, hash, key, value)?;
+        header.len = header.len.saturating_add(1);
+        self.write_progress(tx, &header)?;
+        Ok(vacancy.spot)
     }
 
     /// The step of an insert.
@@ -82,11 +90,16 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// The step of a removal. Stores the counts.
     #[cold]
     #[inline(never)]
-    pub(super) fn go_on(self, tx: &mut impl Writer, mut header: HashMapHeader) -> Result<()> {
-        if let Phase::Moving(moved) = header.phase() {
-            header = self.move_group(tx, header, moved)?;
-        }
-        self.write_counts(tx, &header)
+    pub(super) fn go_on(self, tx: &mut impl Writer) -> Result<()> {
+        let header = self.load_to_write(tx)?;
+        let Phase::Moving(moved) = header.phase() else { return Ok(()) };
+        let header = self.move_group(tx, header, moved)?;
+        self.write_progress(tx, &header)
+    }
+
+    /// Stores what a step changes: all counts.
+    fn write_progress(self, tx: &mut impl Writer, header: &HashMapHeader) -> Result<()> {
+        tx.write(self.counts().cast(), [header.len, header.room, header.progress])
     }
 
     /// Allocates the next table.
@@ -126,8 +139,10 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
             let from = group.spot(slot);
             let hash = Self::hash_at(tx, &header, from)?;
             let to = Self::vacancy(tx, next, hash)?;
-            if to.is_empty() {
-                header.room = self.less_room(tx, &header)?;
+            if to.takes_room() {
+                header.room = self.less_room(tx, header.room)?;
+            }
+            if !tx.has_vacated(to.spot.group.offset()) {
                 tx.copy_to_spare(from.start, to.spot.start, Shape::<K, V>::SLOT)?;
             } else {
                 tx.copy_within(from.start, to.spot.start, Shape::<K, V>::SLOT)?;
@@ -210,7 +225,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
                     tx.copy_to_spare(from.start, to.spot.start, Shape::<K, V>::SLOT)?;
                     tx.store_spare(to.spot.group.ctrl(), to.taken(hash).0)?;
                     len += 1;
-                    room = self.less_room(tx, &HashMapHeader { room, ..header })?;
+                    room = self.less_room(tx, room)?;
                 }
             }
         }

@@ -70,7 +70,7 @@ impl Ctrl {
         Slots(!self.0 & HIGHEST_BITS)
     }
 
-    /// Whether a slot was never used: no key that was put into a later group has come by here.
+    /// Whether a slot is empty, so that searches end here: no key that was put into a later group has come by.
     #[inline(always)]
     pub(super) fn has_empty(self) -> bool {
         const { assert!(SLOT_EMPTY == 0) };
@@ -89,11 +89,11 @@ impl Ctrl {
         Ctrl(self.0 & !(0xFF << (slot * 8)) | u64::from(byte) << (slot * 8))
     }
 
-    /// The same word with the entry of a slot removed. Never [`SLOT_EMPTY`] (INV-C27): what the slot held may
-    /// have counted when the transaction began, and has to be logged before it is stored to.
+    /// The same word with the entry of a slot removed: empty if another slot is, and searches end here anyway; otherwise
+    /// they may have gone on from here, and still have to.
     #[inline(always)]
     pub(super) fn without(self, slot: u64) -> Self {
-        self.with(slot, SLOT_DELETED)
+        self.with(slot, if self.has_empty() { SLOT_EMPTY } else { SLOT_DELETED })
     }
 }
 
@@ -156,10 +156,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Number of groups.
+    /// Number of groups; something else if it is damaged, and was not checked.
     #[inline(always)]
     pub(super) fn groups(self) -> u64 {
-        1 << self.bits
+        1 << (self.bits % u64::BITS)
     }
 
     #[cold]
@@ -168,6 +168,12 @@ impl Table {
             return on.damaged(self.offset, "hash map: groups", self.bits.into(), "at most 2^48");
         }
         on.damaged(self.offset, "hash map: table", self.offset, "an aligned offset")
+    }
+
+    /// Whether a group is one of its own.
+    #[inline(always)]
+    pub(super) fn has<K: Persistent, V: Persistent>(self, group: Group<K, V>) -> bool {
+        group.offset.wrapping_sub(self.offset) < self.len::<K, V>()
     }
 
     /// Entries that a table can take when new: as many slots as there are groups stay empty, where searches end.
@@ -210,6 +216,19 @@ impl HashMapHeader {
         Table { offset: self.table, bits: self.table_bits }
     }
 
+    /// The room when so many entries of a group, which had this control word, are removed.
+    #[inline(always)]
+    pub(super) fn room_without<K: Persistent, V: Persistent>(
+        &self,
+        group: Group<K, V>,
+        before: Ctrl,
+        count: u64,
+    ) -> u64 {
+        let is_in_target = self.next == 0 || self.target().has(group);
+        if is_in_target && before.has_empty() { self.room.saturating_add(count) } else { self.room }
+    }
+
+    #[inline(always)]
     pub(super) fn following(&self) -> Table {
         Table { offset: self.next, bits: self.next_bits }
     }
@@ -271,6 +290,11 @@ impl<K, V> Copy for Group<K, V> {}
 
 impl<K: Persistent, V: Persistent> Group<K, V> {
     #[inline(always)]
+    pub(super) fn offset(self) -> u64 {
+        self.offset
+    }
+
+    #[inline(always)]
     pub(super) fn ctrl(self) -> PPtr<u64> {
         PPtr::from_offset(self.offset)
     }
@@ -323,9 +347,9 @@ pub(super) struct Vacancy<K, V> {
 }
 
 impl<K, V> Vacancy<K, V> {
-    /// Whether the slot was never used, so that what it holds does not count.
+    /// Whether one empty slot less is left.
     #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn takes_room(&self) -> bool {
         self.ctrl.byte(self.spot.slot) == SLOT_EMPTY
     }
 
@@ -523,7 +547,7 @@ mod tests {
 
     #[test]
     fn a_word_is_searched_as_its_bytes_would_be() {
-        let bytes = [0, 1, 0x80, 0x81, 0xFF, 0x7F];
+        let bytes = [SLOT_EMPTY, SLOT_DELETED, 0x7F, 0x80, 0x81, 0xFF];
         for number in 0..6u64.pow(6) {
             let mut rest = number;
             let mut word = [0x85; 8];
@@ -537,7 +561,7 @@ mod tests {
             };
             assert_eq!(ctrl.full().collect::<Vec<_>>(), slots(&|byte| byte >= 0x80));
             assert_eq!(ctrl.vacant().collect::<Vec<_>>(), slots(&|byte| byte < 0x80));
-            assert_eq!(ctrl.has_empty(), word.contains(&0));
+            assert_eq!(ctrl.has_empty(), word.contains(&SLOT_EMPTY));
             for tag in [0x80, 0x81, 0x85, 0xFF] {
                 let found: Vec<_> = ctrl.matching(tag).collect();
                 assert!(slots(&|byte| byte == tag).iter().all(|slot| found.contains(slot)));

@@ -95,9 +95,18 @@ fn what_an_operation_logs() {
     let replace = logged(&|tx| map.insert(tx, 1, 2).map(drop));
     assert_eq!(replace, 8 + footer, "the value");
     let remove = logged(&|tx| map.remove(tx, 1).map(drop));
-    assert_eq!(remove, 8 + footer + 8 + footer, "the control word, and a count");
+    assert_eq!(remove, 8 + footer + 16 + footer, "the control word, and two counts");
     let again = logged(&|tx| map.insert(tx, 1, 3).map(drop));
-    assert_eq!(again, 2 * (8 + footer) + 8 + footer + 16 + footer, "the slot too");
+    assert_eq!(again, insert, "a slot that was emptied by another transaction is as good as new");
+    let in_turn = logged(&|tx| {
+        map.remove(tx, 1)?;
+        map.insert(tx, 1, 3).map(drop)
+    });
+    assert_eq!(
+        in_turn,
+        remove + 2 * (8 + footer) + insert,
+        "the slot too, which counted when the transaction began"
+    );
     assert_eq!(logged(&|tx| map.get(tx, 1).map(drop)), 0);
 }
 
