@@ -6,9 +6,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use crate::collections::erased::{Extent, GroupShape};
 use crate::collections::layout::{GROUP_SLOTS, HashMapHeader, SLOT_DELETED, SLOT_EMPTY, SLOT_FULL};
 use crate::error::Result;
-use crate::persistent::align_bytes_of;
 use crate::{Key, PPtr, PSlice, Persistent, Reader};
 
 /// More groups than this to the power of two were damaged.
@@ -18,21 +18,17 @@ const BITS_MAX: u32 = 48;
 pub(super) struct Shape<K, V>(PhantomData<(K, V)>);
 
 impl<K: Persistent, V: Persistent> Shape<K, V> {
-    const SLOT_ALIGN: u64 = greater(align_bytes_of::<K>() as u64, align_bytes_of::<V>() as u64);
+    const SHAPE: GroupShape = GroupShape::of(Extent::of::<K>(), Extent::of::<V>());
     /// Where the value begins in a slot, behind the key.
-    pub(super) const VALUE: u64 = (size_of::<K>() as u64).next_multiple_of(align_bytes_of::<V>() as u64);
+    pub(super) const VALUE: u64 = Self::SHAPE.value;
     /// Length of a slot.
-    pub(super) const SLOT: u64 = (Self::VALUE + size_of::<V>() as u64).next_multiple_of(Self::SLOT_ALIGN);
+    pub(super) const SLOT: u64 = Self::SHAPE.slot;
     /// Where the slots begin in a group, behind the control word.
-    pub(super) const SLOTS: u64 = GROUP_SLOTS.next_multiple_of(Self::SLOT_ALIGN);
+    pub(super) const SLOTS: u64 = Self::SHAPE.slots;
     /// Alignment of a table.
-    pub(super) const ALIGN: u64 = greater(GROUP_SLOTS, Self::SLOT_ALIGN);
+    pub(super) const ALIGN: u64 = Self::SHAPE.align;
     /// Length of a group.
-    pub(super) const GROUP: u64 = (Self::SLOTS + GROUP_SLOTS * Self::SLOT).next_multiple_of(Self::ALIGN);
-}
-
-const fn greater(a: u64, b: u64) -> u64 {
-    if a > b { a } else { b }
+    pub(super) const GROUP: u64 = Self::SHAPE.len;
 }
 
 /// Eight control bytes.
@@ -45,7 +41,7 @@ const HIGHEST_BITS: u64 = LOWEST_BITS << 7;
 impl Ctrl {
     /// The control word of a group's bytes.
     #[inline(always)]
-    fn of(group: &[u8]) -> Self {
+    pub(super) fn of(group: &[u8]) -> Self {
         Ctrl(u64::from_le_bytes(*group.first_chunk().expect("a group begins with eight control bytes")))
     }
 
@@ -498,17 +494,17 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
             }
         }
     }
+}
 
-    /// Whether a search for this hash comes to a group.
-    pub(super) fn leads_to(&self, hash: u64, group: u64) -> bool {
-        let mut probe = Probe::new(hash, self.mask);
-        while probe.group != group {
-            if self.ctrl(probe.group).has_empty() || !probe.advance() {
-                return false;
-            }
+/// Whether a search for this hash comes to a group, in a table of so many.
+pub(super) fn leads_to(hash: u64, group: u64, groups: u64, ctrl: impl Fn(u64) -> Ctrl) -> bool {
+    let mut probe = Probe::new(hash, groups - 1);
+    while probe.group != group {
+        if ctrl(probe.group).has_empty() || !probe.advance() {
+            return false;
         }
-        true
     }
+    true
 }
 
 /// A value in a group. It is aligned, as the offset of the table was checked to be.
