@@ -8,6 +8,8 @@ use vista::collections::layout::HashMapHeader;
 use vista::layout::PAGE_LEN;
 use vista::{Key, PPtr, PString, PVec, Persistent, Segment, Transaction};
 
+use crate::described::agrees;
+
 use super::{DOMAINS, Kind, Map, Numbers, OnBuffer, Words};
 
 /// In which phase of its growth a map is.
@@ -236,6 +238,7 @@ fn expect(phase: Phase, invariant: &str, change: impl FnOnce(&mut Forger<'_, '_>
             tx.write(PPtr::from_offset(map_offset), header)
         })
         .unwrap();
+    agrees(&segment);
     let found = segment.check_content().unwrap();
     assert!(found.iter().any(|violation| violation.invariant == invariant), "{invariant}: {found:#?}");
 }
