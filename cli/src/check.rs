@@ -15,6 +15,8 @@ use crate::paint::Paint;
 
 /// How many violations, and how many blocks without an owner, are shown one by one.
 const SHOWN_MAX: usize = 100;
+/// Characters of a type's name that are shown.
+const NAME_MAX: usize = 80;
 
 /// Check whether a segment is sound: log, heap, root, and the collections in it. Changes nothing.
 ///
@@ -130,7 +132,7 @@ pub(crate) fn run(args: &Args, paint: Paint) -> Result<Verdict, Failure> {
 /// What a reader has to know beside what is broken.
 fn notes_on(content: &Content) -> Vec<String> {
     let mut notes = Vec::new();
-    let names = |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let names = |types: &[Type]| types.iter().map(name_of).collect::<Vec<_>>().join(", ");
     if !content.unknown.is_empty() {
         let what = if content.collection_count == 0 { "contents" } else { "contents of these types" };
         notes.push(format!("{what} were not looked at: {} is not described", names(&content.unknown)));
@@ -159,9 +161,19 @@ fn notes_on(content: &Content) -> Vec<String> {
     notes
 }
 
+/// The name of a type. That of a root whose description was cut off in the middle of its fields is all that there is of it.
+fn name_of(of: &Type) -> String {
+    let name = of.to_string();
+    let short = name.split('{').next().unwrap_or(&name);
+    match short.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}...", &short[..end]),
+        None => short.to_owned(),
+    }
+}
+
 impl Looked {
     fn of(content: &Content) -> Looked {
-        let names = |types: &[Type]| types.iter().map(ToString::to_string).collect();
+        let names = |types: &[Type]| types.iter().map(name_of).collect();
         let first = content.unowned.iter().take(SHOWN_MAX);
         Looked {
             collection_count: content.collection_count,
