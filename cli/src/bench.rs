@@ -33,7 +33,7 @@ pub(crate) struct Args {
     quick: bool,
     /// Print one JSON document.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// How much is measured.

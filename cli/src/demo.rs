@@ -59,7 +59,7 @@ pub(crate) struct Args {
     scale: Scale,
     /// Print one JSON document.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// Let the child make a mistake, to see that it is caught.
     #[arg(long, hide = true)]
     plant: bool,

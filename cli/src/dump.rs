@@ -46,7 +46,7 @@ pub(crate) struct Args {
     depth: u32,
     /// Print one JSON document.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// All that is shown.

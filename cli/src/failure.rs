@@ -41,10 +41,21 @@ impl Failure {
         self
     }
 
-    /// One line on stderr. If nobody reads that either, the exit code has to do.
-    pub(crate) fn report(&self) {
-        let _ = writeln!(io::stderr(), "vista: {}", self.to_string().replace('\n', " "));
+    /// One line on stderr, and for a reader of JSON a document on stdout. If nobody reads them, the exit code has to do.
+    pub(crate) fn report(&self, is_json: bool) {
+        let line = in_one_line(&self.to_string());
+        if is_json {
+            let error = serde_json::json!({ "error": line });
+            let _ = writeln!(io::stdout(), "{error}");
+        }
+        let _ = writeln!(io::stderr(), "vista: {line}");
     }
+}
+
+/// Names of files and arguments are anybody's: what a terminal would obey is written out.
+fn in_one_line(text: &str) -> String {
+    let escape = |c: char| if c == '\n' { " ".to_owned() } else { c.escape_debug().to_string() };
+    text.chars().map(|c| if c.is_control() { escape(c) } else { c.into() }).collect()
 }
 
 impl fmt::Display for Failure {

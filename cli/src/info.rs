@@ -20,7 +20,7 @@ pub(crate) struct Args {
     path: PathBuf,
     /// Print one JSON document.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     wait: f64,
     /// Print JSON.
     #[arg(long, global = true)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Subcommand)]
@@ -172,6 +172,14 @@ impl Store<'_> {
     fn write_or_create(&self, sizes: &Sizes) -> Result<Segment<Root>, Failure> {
         let mut options = self.options().size(sizes.size);
         if let Some(max_len) = sizes.max_size {
+            if max_len < sizes.size {
+                let what = format!(
+                    "--max-size of {} is less than the --size of {}",
+                    Bytes(max_len),
+                    Bytes(sizes.size)
+                );
+                return Err(Failure::new(what));
+            }
             options = options.max_len(max_len);
         }
         Ok(options.open_or_create_with(self.path, |tx| -> vista::Result<()> {
@@ -250,7 +258,8 @@ fn set(
     let value = match value.as_bytes() {
         b"-" => {
             let mut value = Vec::new();
-            let read = io::stdin().lock().read_to_end(&mut value);
+            // One more than fits is enough to be refused for.
+            let read = io::stdin().lock().take(PBytes::MAX_LEN as u64 + 1).read_to_end(&mut value);
             read.map_err(|error| Failure::system(Path::new("<stdin>"), "read", &error))?;
             value
         }

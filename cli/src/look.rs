@@ -17,6 +17,8 @@ pub(crate) struct Sight {
     pub(crate) log: vista::Result<LogInfo>,
     /// What the rollback in the private copy did, and what there is behind it.
     pub(crate) settled: vista::Result<Settled>,
+    /// The copy, to look further.
+    pub(crate) inspector: Inspector,
 }
 
 /// What holds when no transaction is in flight any more.
@@ -65,7 +67,7 @@ pub(crate) fn look(path: &Path) -> Result<Sight, Failure> {
         stats: inspector.stats(),
         violations: inspector.check(),
     });
-    Ok(Sight { header, root, log, settled })
+    Ok(Sight { header, root, log, settled, inspector })
 }
 
 /// The records of a log by their kind; kinds that do not occur are left out.

@@ -19,6 +19,7 @@ mod look; // what info and check see: a segment in a private copy
 mod usage; // a wrong command line, in one line
 mod output; // lines on stdout, and numbers for people
 mod paint; // colours, on a terminal
+mod limit; // files that may not become as long as they would
 mod failure; // what went wrong, where, and what to do
 
 use std::process::ExitCode;
@@ -71,12 +72,31 @@ enum Command {
     DemoWorker(demo::worker::Args),
 }
 
+impl Command {
+    /// Whether a reader of JSON waits for what the command has to say.
+    fn is_json(&self) -> bool {
+        match self {
+            Command::Demo(args) => args.json,
+            Command::Info(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Dump(args) => args.json,
+            Command::Recover(args) => args.json,
+            Command::Stress(args) => args.json,
+            Command::Bench(args) => args.json,
+            Command::Kv(args) => args.json,
+            Command::Completions(_) | Command::Man(_) | Command::DemoWorker(_) => false,
+        }
+    }
+}
+
 fn main() -> ExitCode {
+    limit::let_writes_fail();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::end(&error),
     };
     let paint = Paint::on_stdout(cli.color);
+    let is_json = cli.command.is_json();
     let result = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Info(args) => info::run(&args),
@@ -94,7 +114,7 @@ fn main() -> ExitCode {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::FAILURE,
         Err(failure) => {
-            failure.report();
+            failure.report(is_json);
             ExitCode::from(2)
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     accept_reboot: bool,
     /// Print one JSON document.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Serialize)]

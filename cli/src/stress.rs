@@ -45,7 +45,7 @@ pub(crate) struct Args {
     seed: Option<u64>,
     /// Print one JSON document.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// Let the child make a mistake, to see that it is caught.
     #[arg(long, hide = true)]
     plant: bool,

@@ -23,7 +23,9 @@ pub(crate) fn end(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            Failure::new(one_line(error)).report();
+            let words = env::args_os().skip(1).take_while(|word| word != "--");
+            let is_json = words.into_iter().any(|word| word == "--json");
+            Failure::new(one_line(error)).report(is_json);
             ExitCode::from(2)
         }
     }

@@ -100,6 +100,8 @@
 pub mod layout; // their headers on the medium
 mod handle; // 8 bytes that name a collection
 mod key; // what maps are searched by
+pub(crate) mod erased; // where things lie, by sizes alone
+pub(crate) mod audit; // whether a collection is sound
 mod vec; // PVec
 mod bytes; // PBytes
 mod string; // PString

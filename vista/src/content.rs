@@ -51,11 +51,24 @@ pub struct Audit {
     violations: Vec<Violation>,
     /// The allocated blocks by offset, and whether an owner was found.
     blocks: HashMap<u64, (u64, bool)>,
-    root: u64,
     has_raw_pointers: bool,
 }
 
 impl Audit {
+    /// An audit of a segment with these blocks, of which the root's has its owner.
+    pub(crate) fn new(blocks: &[Block], root: u64) -> Self {
+        let blocks = blocks.iter().map(|&Block { offset, len }| (offset, (len, offset == root))).collect();
+        Audit { violations: Vec::new(), blocks, has_raw_pointers: false }
+    }
+
+    /// What was found: what is not sound, the blocks that have no owner, by offset, and whether there are raw pointers.
+    pub(crate) fn end(self) -> (Vec<Violation>, Vec<Block>, bool) {
+        let unowned = self.blocks.into_iter().filter(|(_, (_, is_owned))| !is_owned);
+        let mut unowned: Vec<_> = unowned.map(|(offset, (len, _))| Block { offset, len }).collect();
+        unowned.sort();
+        (self.violations, unowned, self.has_raw_pointers)
+    }
+
     /// Notes that a block of `len` bytes, aligned to `align`, belongs to the value that is looked at. False, and a
     /// violation, if it is no allocated block of that size or belongs to another value too: then do not look inside.
     pub fn owns(&mut self, offset: u64, len: u64, align: u64) -> bool {
@@ -122,18 +135,13 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     /// # Errors
     /// [`Error::Poisoned`] after a rollback that failed.
     pub fn check_content(&self) -> Result<Vec<Violation>> {
-        let blocks = self.blocks()?;
-        let mut audit = Audit {
-            violations: self.check()?,
-            blocks: blocks.iter().map(|&Block { offset, len }| (offset, (len, false))).collect(),
-            root: self.root_ptr().offset(),
-            has_raw_pointers: false,
-        };
+        let mut violations = self.check()?;
+        let mut audit = Audit::new(&self.blocks()?, self.root_ptr().offset());
         self.root()?.audit(self, &mut audit, Depth::default());
-        let Audit { mut violations, blocks: owned, root, has_raw_pointers } = audit;
+        let (broken, unowned, has_raw_pointers) = audit.end();
+        violations.extend(broken);
         if !has_raw_pointers && violations.is_empty() {
-            let is_leaked = |block: &&Block| block.offset != root && !owned[&block.offset].1;
-            violations.extend(blocks.iter().filter(is_leaked).map(|block| Violation {
+            violations.extend(unowned.iter().map(|block| Violation {
                 invariant: "INV-C2",
                 offset: block.offset,
                 found: format!("a block of {} bytes that nothing owns", block.len),

@@ -7,6 +7,7 @@ mod map; // what each page is used for
 mod schema; // the text of a layout, read back
 mod value; // what bytes say by it
 mod entries; // what collections hold
+mod content; // whether they are sound
 
 use std::path::Path;
 
@@ -20,9 +21,12 @@ use crate::recovery::InFlight;
 use crate::undo::RECORDS_START;
 use crate::{Recovery, fingerprint_of, format};
 
+pub use content::Content;
 pub use map::{Area, Run, Usage};
 pub use schema::{Collection, Field, Number, Schema, SchemaError, Structure, Type};
 pub use value::{Limits, Target, Value};
+
+use value::word;
 
 /// A segment that is only looked at, whatever its root.
 ///
@@ -238,7 +242,8 @@ impl<M: Medium> Inspector<M> {
         self.core.stats()
     }
 
-    /// Every broken invariant. Meaningful after [`recover`](Inspector::recover).
+    /// Every broken invariant of root and heap. Meaningful after [`recover`](Inspector::recover). What the root holds is for
+    /// [`check_content`](Inspector::check_content).
     pub fn check(&self) -> Vec<Violation> {
         self.core.check_heap()
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use vista::layout::LOG_OFFSET;
 use vista::{PBTreeMap, PHashMap, PVec, PVecDeque};
 
-use super::ours::{Handle, LOG_LEN, Ours};
+use super::ours::{Handle, LOG_LEN, Ours, Sliced};
 use super::subject::Subject;
 use crate::counting::{Counters, Counting};
 use crate::engine::Level;
@@ -144,7 +144,16 @@ impl Contender {
 
     /// One of vista's.
     pub fn ours<C: Handle<LEN>, const LEN: usize>(name: &'static str, structure: Structure) -> Self {
-        let make = |files: &Files, _| Made::nowhere(Ours::<C, Region, LEN>::new(region(files)));
+        Self::ours_by::<C, LEN, _>(name, structure, |ours| ours)
+    }
+
+    /// The same, asked in a way of its own.
+    fn ours_by<C: Handle<LEN>, const LEN: usize, S: Subject + 'static>(
+        name: &'static str,
+        structure: Structure,
+        by: fn(Ours<C, Region, LEN>) -> S,
+    ) -> Self {
+        let make = move |files: &Files, _| Made::nowhere(by(Ours::<C, Region, LEN>::new(region(files))));
         let make_counting = |files: &Files| {
             let (medium, counters) = Counting::new(region(files), LOG_OFFSET..LOG_OFFSET + LOG_LEN);
             (Made::nowhere(Ours::<C, Counting<Region>, LEN>::new(medium)), counters)
@@ -203,6 +212,7 @@ pub fn contenders<const LEN: usize>(family: Family) -> Vec<Contender> {
         Family::Vec => vec![
             Contender::bound::<Vec<[u8; LEN]>>("std Vec", Structure::Vec),
             Contender::ours::<PVec<[u8; LEN]>, LEN>("vista PVec", Structure::Vec),
+            Contender::ours_by::<PVec<[u8; LEN]>, LEN, _>("vista PVec as_slice", Structure::Vec, Sliced),
         ],
         Family::Deque => vec![
             Contender::bound::<VecDeque<[u8; LEN]>>("std VecDeque", Structure::Deque),

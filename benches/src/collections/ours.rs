@@ -150,6 +150,36 @@ impl<const LEN: usize> Handle<LEN> for PVec<[u8; LEN]> {
     }
 }
 
+/// A vector whose lookups go to the slice that it lends, once for a turn: as a loop over many would.
+pub struct Sliced<M: Medium, const LEN: usize>(pub Ours<PVec<[u8; LEN]>, M, LEN>);
+
+impl<M: Medium, const LEN: usize> Subject for Sliced<M, LEN> {
+    fn offers(&self, operation: Operation) -> bool {
+        self.0.offers(operation)
+    }
+
+    fn insert(&mut self, keys: &[u64], batch: usize) {
+        self.0.insert(keys, batch);
+    }
+
+    fn get(&mut self, positions: &[u64], _: usize) -> u64 {
+        let slice = self.0.root().as_slice(&self.0.segment).expect(SOUND);
+        sum(positions.iter().map(|&position| word_of(&slice[position as usize])))
+    }
+
+    fn remove(&mut self, keys: &[u64], batch: usize) {
+        self.0.remove(keys, batch);
+    }
+
+    fn iterate(&mut self, limit: u64) -> (u64, u64) {
+        self.0.iterate(limit)
+    }
+
+    fn range(&mut self, starts: &[u64]) -> u64 {
+        self.0.range(starts)
+    }
+}
+
 impl<const LEN: usize> Handle<LEN> for PVecDeque<[u8; LEN]> {
     fn offers(operation: Operation) -> bool {
         !matches!(operation, Operation::Miss | Operation::Range)

@@ -104,7 +104,7 @@ impl Format {
         match self {
             Format::Jsonl => {
                 let Line { key, key_base64, value, value_base64 } =
-                    serde_json::from_slice(line).map_err(|error| Wrong(error.to_string()))?;
+                    serde_json::from_slice(line).map_err(|error| Wrong::json(&error))?;
                 Ok(Owned {
                     key: one_of("key", key, key_base64)?,
                     value: one_of("value", value, value_base64)?,
@@ -125,6 +125,13 @@ impl Format {
 /// What is wrong with a line.
 #[derive(Debug)]
 pub(super) struct Wrong(String);
+
+impl Wrong {
+    /// The number of the line is the caller's to say: here it is always the first.
+    fn json(error: &serde_json::Error) -> Wrong {
+        Wrong(error.to_string().replacen(" at line 1 column ", " at column ", 1))
+    }
+}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

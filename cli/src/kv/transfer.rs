@@ -1,9 +1,10 @@
 //! Import and export: many entries, as a file of lines.
 
 use std::fs::{File, Permissions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::{fs, process};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -15,6 +16,10 @@ use crate::output::{Lines, Output, Verdict, counted};
 
 /// Bytes after which a transaction ends even if its lines are fewer.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a line at most: a file that is no text may have no end of a line before it has filled the memory.
+const LINE_BYTES_MAX: u64 = 1 << 30;
+/// What a shell reports for a program that was interrupted.
+const INTERRUPTED: i32 = 130;
 
 #[derive(clap::Args)]
 pub(super) struct Import {
@@ -61,7 +66,7 @@ impl Import {
             (Box::new(BufReader::with_capacity(1 << 16, file)), metadata.is_file().then_some(metadata.len()))
         };
         let format = self.format.or_else(|| Format::of_name(&self.file)).unwrap_or(Format::Jsonl);
-        let mut reader = Reader { input, name, format, line: 0, bytes: 0 };
+        let mut reader = Reader { input, name, format, line: 0, bytes: 0, line_bytes_max: LINE_BYTES_MAX };
         // Nothing is created for a file that does not even begin well.
         let mut batch = reader.batch(self.batch)?;
 
@@ -134,6 +139,7 @@ struct Reader<'a> {
     /// Number of the line that was read last.
     line: u64,
     bytes: u64,
+    line_bytes_max: u64,
 }
 
 impl Reader<'_> {
@@ -144,13 +150,18 @@ impl Reader<'_> {
         let mut line = Vec::new();
         while batch.len() < count as usize && len < BATCH_BYTES_MAX {
             line.clear();
-            let read = self.input.read_until(b'\n', &mut line);
+            let read = (&mut self.input).take(self.line_bytes_max + 1).read_until(b'\n', &mut line);
             let read = read.map_err(|error| Failure::system(self.name, "read", &error))?;
             if read == 0 {
                 break;
             }
             self.line += 1;
             self.bytes += read as u64;
+            if read as u64 > self.line_bytes_max {
+                let (name, number) = (self.name.display(), self.line);
+                let most = counted(self.line_bytes_max, "byte");
+                return Err(Failure::new(format!("{name}: line {number}: longer than {most}")));
+            }
             len += read;
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -213,6 +224,7 @@ impl Export {
                     failure.with_advice("choose another name, or remove it yourself")
                 }
                 io::ErrorKind::StorageFull => failure.with_advice("make room on the file system"),
+                io::ErrorKind::FileTooLarge => failure.with_advice("the limit is set by ulimit -f"),
                 _ => failure,
             }
         };
@@ -223,6 +235,7 @@ impl Export {
         // As any other new file, for whom the umask says.
         let permissions = Permissions::from_mode(0o666);
         let file = tempfile::Builder::new().permissions(permissions).tempfile_in(directory).map_err(fail)?;
+        remove_when_interrupted(file.path().to_owned())?;
         let target = if is_json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(count), target);
         let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} lines  {msg}  {eta}");
@@ -254,5 +267,34 @@ impl Export {
             output.line(counted(exported.lines, "line"))?;
         }
         Ok(Verdict::Good)
+    }
+}
+
+/// An interrupt ends the process without dropping anything: what was written so far is removed before.
+fn remove_when_interrupted(path: PathBuf) -> Result<(), Failure> {
+    let remove = move || {
+        let _ = fs::remove_file(&path); // When it has its own name, it is not there any more.
+        process::exit(INTERRUPTED);
+    };
+    ctrlc::set_handler(remove).map_err(|error| Failure::new(format!("signal handler: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
+        let read = |input: &'static [u8]| {
+            let input = Box::new(input);
+            let (name, format) = (Path::new("endless"), Format::Tsv);
+            let mut reader = Reader { input, name, format, line: 0, bytes: 0, line_bytes_max: 10 };
+            reader.batch(5).map(|batch| batch.len()).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(read(b"key\tvalue\nkey\tv"), Ok(2));
+        assert_eq!(
+            read(b"a\tb\nkey\tvalue and more\n").unwrap_err(),
+            "endless: line 2: longer than 10 bytes"
+        );
     }
 }

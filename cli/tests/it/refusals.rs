@@ -28,10 +28,9 @@ fn what_is_no_segment_is_refused_in_one_line() {
         let path = dir.path(name);
         fs::write(&path, content).unwrap();
         for command in ["info", "check", "dump", "recover"] {
-            for json in [&[][..], &["--json"]] {
-                let args = [&[command, text(&path)][..], json].concat();
-                vista(&args).is_refusal(&[name, mention, "the file was left as it is"]);
-            }
+            let mentions = [name, mention, "the file was left as it is"];
+            vista(&[command, text(&path)]).is_refusal(&mentions);
+            vista(&[command, text(&path), "--json"]).is_json_refusal(&mentions);
         }
         assert_eq!(fs::read(&path).unwrap(), content);
     }
@@ -115,4 +114,29 @@ fn a_reader_who_has_gone_is_no_error() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
     }
+}
+
+#[test]
+fn who_asked_for_json_is_told_of_errors_in_json() {
+    let dir = Dir::new();
+    let (missing, below) = (dir.path("missing"), dir.path("missing/below"));
+    for action in
+        [&["get", "a"][..], &["del", "a"], &["scan"], &["count"], &["stat"], &["export"], &["import", "x"]]
+    {
+        vista(&[&["kv", text(&missing)], action, &["--json"]].concat()).is_json_refusal(&["No such file"]);
+    }
+    for command in ["demo", "stress"] {
+        let args = [command, "--json", "--crashes", "1", "--path", text(&below)];
+        vista(&args).is_json_refusal(&["No such file"]);
+    }
+    vista(&["check", "--jsn", "--json"]).is_json_refusal(&["--jsn", "vista check --help"]);
+    vista(&["bench", "--json", "--seconds"]).is_json_refusal(&["vista bench --help"]);
+    // What stands behind the two dashes is a value.
+    vista(&["kv", text(&missing), "set", "--", "--json"]).is_refusal(&["required"]);
+}
+
+#[test]
+fn what_a_terminal_would_obey_in_the_name_of_a_file_is_written_out() {
+    let said = vista(&["check", "no\nsuch\u{1b}[31m file"]);
+    said.is_refusal(&["no such\\u{1b}[31m file: open failed"]);
 }

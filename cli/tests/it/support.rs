@@ -47,6 +47,15 @@ impl Said {
         }
     }
 
+    /// The same where JSON was asked for: a document on stdout has the line too.
+    #[track_caller]
+    pub(crate) fn is_json_refusal(&self, mentions: &[&str]) {
+        let json = self.json();
+        let error = json["error"].as_str().unwrap();
+        assert_eq!(self.stderr, format!("vista: {error}\n"));
+        Said { code: self.code, stdout: String::new(), stderr: self.stderr.clone() }.is_refusal(mentions);
+    }
+
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))

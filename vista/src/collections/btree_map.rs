@@ -12,7 +12,8 @@ mod shrink; // an entry less
 mod visit; // changing and removing many
 mod iter; // reading many
 mod entry; // one, there or not
-mod whole; // releasing, and whether it is sound
+mod whole; // releasing
+pub(crate) mod audit; // whether one is sound
 
 pub use entry::{Entry, OccupiedEntry, VacantEntry};
 pub use iter::{Iter, Keys, Values};
@@ -109,7 +110,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// The header; that of an empty map for null.
     #[inline(always)]
-    fn load(self, on: &impl Reader) -> Result<BTreeHeader> {
+    pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<BTreeHeader> {
         if self.is_null() { Ok(BTreeHeader { root: 0, len: 0 }) } else { self.load_to_write(on) }
     }
 

@@ -1,5 +1,6 @@
 //! One value in a block of its own. Start at [`PCell::new`].
 
+use crate::collections::audit::{self, Typed};
 use crate::collections::handle::handle;
 use crate::content::{Audit, Depth};
 use crate::error::Result;
@@ -187,12 +188,6 @@ impl<T: Persistent> Persistent for PCell<T> {
     }
 
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
-        if self.is_null() || !audit.owns(self.offset(), Self::LEN, Self::ALIGN) {
-            return;
-        }
-        match (self.get(on), depth.deeper(on)) {
-            (Ok(value), Ok(depth)) => value.audit(on, audit, depth),
-            (Err(error), _) | (_, Err(error)) => audit.failed(self.offset(), &error),
-        }
+        audit::cell(on, audit, self.offset(), &Typed::<_, T>::new(on), depth);
     }
 }

@@ -1,7 +1,7 @@
 //! A hash map that grows step by step. Start at [`PHashMap::insert`] and [`PHashMap::get`]; `table.rs` tells how a
 //! table is searched, `grow.rs` how one follows another.
 
-mod audit; // whether one is sound
+pub(crate) mod audit; // whether one is sound
 mod entry; // a place in the map, whether something is there or not
 mod grow; // from one table to the next
 mod hash; // where a key belongs
@@ -16,6 +16,7 @@ pub use entry::{Entry, OccupiedEntry, VacantEntry};
 pub use iter::{Iter, Keys, Values};
 pub use set::PHashSet;
 
+use crate::collections::audit::Typed;
 use crate::collections::handle::handle;
 use crate::collections::layout::HashMapHeader;
 use crate::content::{Audit, Depth};
@@ -144,7 +145,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// The header, its fields in agreement; that of an empty map for null.
     #[inline(always)]
-    fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
+    pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
         if self.is_null() {
             return Ok(empty_header(0));
         }
@@ -606,11 +607,7 @@ impl<K: Key, V: Persistent> Persistent for PHashMap<K, V> {
     }
 
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
-        if self.is_null() || !audit.owns(self.offset(), HEADER_LEN, HEADER_ALIGN) {
-            return;
-        }
-        if let Err(error) = self.audit_tables(on, audit, depth) {
-            audit.failed(self.offset(), &error);
-        }
+        let (keys, values) = (Typed::<_, K>::new(on), Typed::<_, V>::new(on));
+        audit::hash_map(on, audit, self.offset(), &keys, &values, depth);
     }
 }

@@ -160,6 +160,8 @@ const _: () = assert!(size_of::<HashMapHeader>() == 56);
 
 /// Slots of a group, each with a byte in the group's control word.
 pub const GROUP_SLOTS: u64 = 8;
+/// Length of a group's control word.
+pub const CTRL_LEN: u64 = GROUP_SLOTS;
 /// Control byte of a slot without an entry, at which searches end.
 pub const SLOT_EMPTY: u8 = 0;
 /// Control byte of a slot whose entry was removed, in a group by which searches may have gone on: they still do.

@@ -1,5 +1,6 @@
 //! A value that may be there, in a block of its own. Start at [`POption::some`] and [`POption::none`].
 
+use crate::collections::audit::{self, Typed};
 use crate::collections::handle::handle;
 use crate::content::{Audit, Depth};
 use crate::error::Result;
@@ -292,13 +293,6 @@ impl<T: Persistent> Persistent for POption<T> {
     }
 
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
-        if self.is_null() || !audit.owns(self.offset(), Self::LEN, Self::ALIGN) {
-            return;
-        }
-        match (self.get(on), depth.deeper(on)) {
-            (Ok(Some(value)), Ok(depth)) => value.audit(on, audit, depth),
-            (Ok(None), Ok(_)) => {}
-            (Err(error), _) | (_, Err(error)) => audit.failed(self.offset(), &error),
-        }
+        audit::option(on, audit, self.offset(), &Typed::<_, T>::new(on), depth);
     }
 }

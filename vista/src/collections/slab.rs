@@ -3,9 +3,10 @@
 use std::iter::{Enumerate, FusedIterator, Zip};
 use std::slice;
 
+use crate::collections::audit::{self, Typed};
 use crate::collections::handle::handle;
 use crate::collections::layout::{OCCUPIED, SlabHeader};
-use crate::collections::vec::{allocate, bytes_of, deallocate, element, first_capacity, owns_array};
+use crate::collections::vec::{allocate, bytes_of, deallocate, element, first_capacity};
 use crate::content::{Audit, Depth};
 use crate::error::Result;
 use crate::{Describer, PPtr, PSlice, Persistent, Reader, Writer, field};
@@ -104,7 +105,7 @@ impl<T: Persistent> PSlab<T> {
 
     /// The header, its fields in agreement; that of an empty slab for null.
     #[inline(always)]
-    fn load(self, on: &impl Reader) -> Result<SlabHeader> {
+    pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<SlabHeader> {
         if self.is_null() { Ok(SlabHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
@@ -460,7 +461,7 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Whether the list of free slots has each of them once. A list that comes to a slot again never ends.
-    fn has_whole_list(self, on: &impl Reader, header: &SlabHeader) -> Result<bool> {
+    pub(super) fn has_whole_list(self, on: &impl Reader, header: &SlabHeader) -> Result<bool> {
         let links = on.slice(header.used_links())?;
         let (mut next, mut count) = (header.free_head, 0);
         let free = header.used - header.len;
@@ -533,29 +534,6 @@ impl<T: Persistent> Persistent for PSlab<T> {
     }
 
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
-        if self.is_null() || !audit.owns(self.offset(), HEADER_LEN, HEADER_ALIGN) {
-            return;
-        }
-        let looked = || -> Result<_> {
-            let header = self.load(on)?;
-            Ok((header, self.iter(on)?, self.has_whole_list(on, &header)?, depth.deeper(on)?))
-        };
-        match looked() {
-            Ok((header, values, has_whole_list, depth)) => {
-                let found = values.clone().count() as u64;
-                if found != header.len {
-                    let counts = format!("{found} values of {}, {} slots used", header.len, header.used);
-                    audit.broken("INV-C5", self.offset(), counts);
-                }
-                if !has_whole_list {
-                    audit.broken("INV-C6", self.offset(), format!("free slots from {} on", header.free_head));
-                }
-                let is_links_owned = owns_array::<u64>(audit, header.links, header.capacity);
-                if owns_array::<T>(audit, header.values, header.capacity) && is_links_owned && T::OWNS {
-                    values.for_each(|(_, value)| value.audit(on, audit, depth));
-                }
-            }
-            Err(error) => audit.failed(self.offset(), &error),
-        }
+        audit::slab(on, audit, self.offset(), &Typed::<_, T>::new(on), depth);
     }
 }

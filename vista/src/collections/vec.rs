@@ -3,6 +3,7 @@
 use std::ops::{Bound, Range, RangeBounds};
 use std::slice;
 
+use crate::collections::audit::{self, Typed};
 use crate::collections::handle::handle;
 use crate::collections::layout::VecHeader;
 use crate::content::{Audit, Depth};
@@ -111,7 +112,7 @@ impl<T: Persistent> PVec<T> {
 
     /// The header, its fields in agreement; that of an empty vector for null.
     #[inline(always)]
-    fn load(self, on: &impl Reader) -> Result<VecHeader> {
+    pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<VecHeader> {
         match self.is_null() {
             true => Ok(VecHeader { len: 0, capacity: 0, data: 0 }),
             false => self.load_to_write(on),
@@ -705,11 +706,6 @@ pub(super) fn deallocate<T: Persistent>(tx: &mut impl Writer, data: u64, capacit
     tx.free_block(data, bytes_of::<T>(capacity), align_bytes_of::<T>() as u64)
 }
 
-/// Claims the memory of elements for an audit.
-pub(super) fn owns_array<T: Persistent>(audit: &mut Audit, data: u64, capacity: u64) -> bool {
-    capacity == 0 || audit.owns(data, bytes_of::<T>(capacity), align_bytes_of::<T>() as u64)
-}
-
 /// Releases what elements own.
 pub(super) fn release_range<T: Persistent>(
     tx: &mut impl Writer,
@@ -745,20 +741,6 @@ impl<T: Persistent> Persistent for PVec<T> {
     }
 
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
-        if self.is_null() || !audit.owns(self.offset(), HEADER_LEN, HEADER_ALIGN) {
-            return;
-        }
-        let looked = || -> Result<(VecHeader, &[T], Depth)> {
-            Ok((self.load(on)?, self.as_slice(on)?, depth.deeper(on)?))
-        };
-        match looked() {
-            Ok((header, elements, depth)) => {
-                if !owns_array::<T>(audit, header.data, header.capacity) {
-                    return;
-                }
-                T::audit_all(elements, on, audit, depth);
-            }
-            Err(error) => audit.failed(self.offset(), &error),
-        }
+        audit::vec(on, audit, self.offset(), &Typed::<_, T>::new(on), depth);
     }
 }

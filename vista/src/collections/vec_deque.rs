@@ -4,11 +4,11 @@ use std::iter::FusedIterator;
 use std::ops::RangeBounds;
 use std::slice;
 
+use crate::collections::audit::{self, Typed};
 use crate::collections::handle::handle;
 use crate::collections::layout::DequeHeader;
 use crate::collections::vec::{
-    allocate, bytes_of, deallocate, element, first_capacity, next_piece, owns_array, refuse_more, resolve,
-    room,
+    allocate, bytes_of, deallocate, element, first_capacity, next_piece, refuse_more, resolve, room,
 };
 use crate::content::{Audit, Depth};
 use crate::error::Result;
@@ -144,7 +144,7 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// The header, its fields in agreement; that of an empty queue for null.
     #[inline(always)]
-    fn load(self, on: &impl Reader) -> Result<DequeHeader> {
+    pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<DequeHeader> {
         if self.is_null() { Ok(DequeHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
@@ -870,18 +870,6 @@ impl<T: Persistent> Persistent for PVecDeque<T> {
     }
 
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
-        if self.is_null() || !audit.owns(self.offset(), HEADER_LEN, HEADER_ALIGN) {
-            return;
-        }
-        let looked = || -> Result<_> { Ok((self.load(on)?, self.as_slices(on)?, depth.deeper(on)?)) };
-        match looked() {
-            Ok((header, (front, back), depth)) => {
-                if owns_array::<T>(audit, header.data, header.capacity) {
-                    T::audit_all(front, on, audit, depth);
-                    T::audit_all(back, on, audit, depth);
-                }
-            }
-            Err(error) => audit.failed(self.offset(), &error),
-        }
+        audit::deque(on, audit, self.offset(), &Typed::<_, T>::new(on), depth);
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! `docs/FORMAT.md` says where everything stands. Start at [`Walk::collection`].
 
+use std::ops::Range;
+
+use crate::collections::erased::{self, Extent, NodeShape, TableShape};
 use crate::collections::layout::{
-    BTreeHeader, BTreeNode, DequeHeader, GROUP_SLOTS, HashMapHeader, OCCUPIED, SLOT_FULL, SlabHeader,
-    VecHeader,
+    BTREE_LEVELS_MAX, BTreeHeader, BTreeNode, CTRL_LEN, GROUP_SLOTS, OCCUPIED, SLOT_FULL, VecHeader,
 };
 use crate::error::Result;
 use crate::inspect::schema::{Collection, Type};
@@ -29,10 +31,8 @@ impl<'a, A: Reader> Walk<'a, A> {
         let offset = handle.offset;
         match handle.collection {
             Collection::PVec => {
-                let VecHeader { len, capacity, data, .. } = *self.on.get(PPtr::from_offset(offset))?;
-                if len > capacity {
-                    return Err(self.on.damaged(offset, "vector: length", len, "at most the capacity"));
-                }
+                let Some(element) = self.extent(of(0)) else { return Ok(unknown(of(0))) };
+                let VecHeader { len, data, .. } = erased::vec_header(self.on, offset, element)?;
                 Ok(self.list(of(0), data, len, depth))
             }
             Collection::PBytes => {
@@ -80,29 +80,24 @@ impl<'a, A: Reader> Walk<'a, A> {
     }
 
     fn deque(&mut self, of: &Type, offset: u64, depth: Depth) -> Result<Value> {
-        let DequeHeader { head, tail, capacity, data } = *self.on.get(PPtr::from_offset(offset))?;
-        let len = tail.wrapping_sub(head);
-        if len > capacity || (capacity != 0 && !capacity.is_power_of_two()) {
-            return Err(self.on.damaged(offset, "ring: length", len, "at most the capacity, a power of two"));
-        }
-        let Some(size) = self.schema.size_of(of) else { return Ok(Value::Unknown { of: of.clone() }) };
+        let Some(element) = self.extent(of) else { return Ok(unknown(of)) };
+        let header = erased::deque_header(self.on, offset, element)?;
+        let pieces = erased::deque_pieces(&header, element);
+        let places =
+            pieces.into_iter().flat_map(|(data, len)| (0..len).map(move |n| element.element(data, n)));
         let mut items = Vec::new();
-        for number in 0..len.min(self.limits.items as u64) {
+        for place in places.take(self.limits.items) {
             if self.left == 0 {
                 break;
             }
-            let place = head.wrapping_add(number) & (capacity - 1);
-            items.push(self.at(of, data.saturating_add(place.saturating_mul(size)), depth));
+            items.push(self.at(of, place, depth));
         }
-        Ok(Value::List { len, items })
+        Ok(Value::List { len: pieces[0].1 + pieces[1].1, items })
     }
 
     fn slab(&mut self, of: &Type, offset: u64, depth: Depth) -> Result<Value> {
-        let header: SlabHeader = *self.on.get(PPtr::from_offset(offset))?;
-        if header.used > header.capacity || header.len > header.used {
-            return Err(self.on.damaged(offset, "slab: length", header.len, "at most the slots in use"));
-        }
-        let Some(size) = self.schema.size_of(of) else { return Ok(Value::Unknown { of: of.clone() }) };
+        let header = erased::slab_header(self.on, offset)?;
+        let Some(element) = self.extent(of) else { return Ok(unknown(of)) };
         let links: &[u64] = self.on.slice(PSlice::from_raw_parts(header.links, header.used))?;
         let occupied = (0..).zip(links).filter(|(_, link)| **link == OCCUPIED).map(|(id, _)| id);
         let mut entries = Vec::new();
@@ -110,36 +105,24 @@ impl<'a, A: Reader> Walk<'a, A> {
             if self.left == 0 {
                 break;
             }
-            let value = self.at(of, header.values.saturating_add(size.saturating_mul(id)), depth);
+            let value = self.at(of, element.element(header.values, id), depth);
             entries.push((Value::Unsigned(id.into()), value));
         }
         Ok(Value::Map { len: header.len, entries })
     }
 
     fn option(&mut self, of: &Type, offset: u64, depth: Depth) -> Result<Value> {
-        let Some(size) = self.schema.size_of(of) else { return Ok(Value::Unknown { of: of.clone() }) };
-        let flag_offset = offset.saturating_add(size).checked_next_multiple_of(8).unwrap_or(u64::MAX);
-        match *self.on.get::<u64>(PPtr::from_offset(flag_offset))? {
-            0 => Ok(Value::None),
-            1 => Ok(self.at(of, offset, depth)),
-            flag => Err(self.on.damaged(flag_offset, "option: flag", flag, "0 or 1")),
-        }
+        let Some(value) = self.extent(of) else { return Ok(unknown(of)) };
+        let is_some = erased::option_is_some(self.on, offset, value)?;
+        Ok(if is_some { self.at(of, offset, depth) } else { Value::None })
     }
 
     fn hash_map(&mut self, key: &Type, value: &Type, offset: u64, depth: Depth) -> Result<Value> {
-        let header: HashMapHeader = *self.on.get(PPtr::from_offset(offset))?;
-        let (Some(keys), Some(values)) = (self.shape(key), self.shape(value)) else {
-            return Ok(Value::Unknown { of: if self.shape(key).is_none() { key } else { value }.clone() });
+        let header = erased::hash_map_header(self.on, offset)?;
+        let (Some(keys), Some(values)) = (self.extent(key), self.extent(value)) else {
+            return Ok(unknown(if self.extent(key).is_none() { key } else { value }));
         };
-        let bits = header.table_bits.max(header.next_bits);
-        if bits > TABLE_BITS_MAX {
-            return Err(self.on.damaged(
-                offset,
-                "hash map: groups",
-                bits.into(),
-                "at most 2 to the power of 48",
-            ));
-        }
+        let shape = TableShape::of(keys, values);
         let next_groups = 1u64 << header.next_bits;
         // While it grows, what was moved is in the next table; before that there is nothing in it.
         let moved = if header.next == 0 { None } else { header.progress.checked_sub(next_groups) };
@@ -150,49 +133,45 @@ impl<'a, A: Reader> Walk<'a, A> {
         let mut entries = Vec::new();
         for (table, bits, first_group) in tables {
             if table != 0 {
-                let table = Table { offset: table, groups: 1 << bits, keys, values };
-                self.table(&table, first_group, [key, value], &mut entries, depth)?;
+                self.table(shape, table, first_group..1 << bits, [key, value], &mut entries, depth)?;
             }
         }
         Ok(Value::Map { len: header.len, entries })
     }
 
-    /// The entries of one table of a hash map.
+    /// The entries of one table of a hash map, from the first group on that was not moved.
     fn table(
         &mut self,
-        table: &Table,
-        first_group: u64,
+        shape: TableShape,
+        table: u64,
+        groups: Range<u64>,
         of: [&Type; 2],
         entries: &mut Vec<(Value, Value)>,
         depth: Depth,
     ) -> Result<()> {
-        let slot_align = table.keys.align.max(table.values.align);
-        let value_start = aligned(table.keys.size, table.values.align);
-        let slot_len = aligned(value_start.saturating_add(table.values.size), slot_align);
-        let slots_start = aligned(GROUP_SLOTS, slot_align);
-        let align = slot_align.max(GROUP_SLOTS);
-        let group_len = aligned(slots_start.saturating_add(slot_len.saturating_mul(GROUP_SLOTS)), align);
         // All of it lies in the user data, or none of it is taken.
-        let bytes = self.bytes(table.offset, group_len.saturating_mul(table.groups), align)?;
-        for group in first_group..table.groups {
-            let group = group * group_len;
-            let control = &bytes[group as usize..][..GROUP_SLOTS as usize];
+        let bytes = shape.table(groups.end).bytes(self.on, table, 1)?;
+        let all = groups.end;
+        for group in groups {
+            let control = &bytes[(group * CTRL_LEN) as usize..][..CTRL_LEN as usize];
             for slot in (0..GROUP_SLOTS).filter(|slot| control[*slot as usize] & SLOT_FULL != 0) {
                 if entries.len() == self.limits.items || self.left == 0 {
                     return Ok(());
                 }
-                let start = table.offset + group + slots_start + slot * slot_len;
-                entries.push((self.at(of[0], start, depth), self.at(of[1], start + value_start, depth)));
+                let start = table + shape.slot_at(all, group, slot);
+                entries.push((self.at(of[0], start, depth), self.at(of[1], start + shape.value, depth)));
             }
         }
         Ok(())
     }
 
     fn b_tree(&mut self, key: &Type, value: &Type, offset: u64, depth: Depth) -> Result<Value> {
-        let BTreeHeader { root, len } = *self.on.get(PPtr::from_offset(offset))?;
-        let (Some(keys), Some(values)) = (self.shape(key), self.shape(value)) else {
-            return Ok(Value::Unknown { of: if self.shape(key).is_none() { key } else { value }.clone() });
+        let BTreeHeader { root, len } = erased::b_tree_header(self.on, offset)?;
+        let (Some(keys), Some(values)) = (self.extent(key), self.extent(value)) else {
+            return Ok(unknown(if self.extent(key).is_none() { key } else { value }));
         };
+        let child = Extent::of::<u64>();
+        let shapes = [NodeShape::of(keys, values), NodeShape::of(keys, child)];
         let mut entries = Vec::new();
         // Nodes that are still to be visited, the next one last, and the level that each has to have.
         let mut nodes = vec![(root, None)];
@@ -204,10 +183,9 @@ impl<'a, A: Reader> Walk<'a, A> {
             }
             nodes_left -= 1;
             let node: BTreeNode = *self.on.get(PPtr::from_offset(offset))?;
-            let child = Shape { size: 8, align: 8 };
-            let shape = NodeShape::of(keys, if node.level == 0 { values } else { child });
+            let shape = shapes[usize::from(node.level > 0)];
             let is_level_sound = match expected_level {
-                None => node.level < LEVELS_MAX,
+                None => usize::from(node.level) < BTREE_LEVELS_MAX,
                 Some(level) => node.level == level,
             };
             if !is_level_sound {
@@ -229,13 +207,12 @@ impl<'a, A: Reader> Walk<'a, A> {
                     "as many as it has",
                 ));
             }
-            let place = |start: u64, size: u64, slot: u8| {
-                offset.saturating_add(start).saturating_add(size.saturating_mul(slot.into()))
-            };
+            let (keys_at, values_at) =
+                (offset.saturating_add(shape.keys), offset.saturating_add(shape.values));
             if node.level > 0 {
                 for slot in order.iter().rev() {
-                    let child: u64 = *self.on.get(PPtr::from_offset(place(shape.values_start, 8, *slot)))?;
-                    nodes.push((child, Some(node.level - 1)));
+                    let place = PPtr::from_offset(child.element(values_at, (*slot).into()));
+                    nodes.push((*self.on.get(place)?, Some(node.level - 1)));
                 }
                 continue;
             }
@@ -243,58 +220,19 @@ impl<'a, A: Reader> Walk<'a, A> {
                 if entries.len() == self.limits.items || self.left == 0 {
                     break;
                 }
-                let found_key = self.at(key, place(shape.keys_start, keys.size, *slot), depth);
-                let found_value = self.at(value, place(shape.values_start, values.size, *slot), depth);
+                let found_key = self.at(key, keys.element(keys_at, (*slot).into()), depth);
+                let found_value = self.at(value, values.element(values_at, (*slot).into()), depth);
                 entries.push((found_key, found_value));
             }
         }
         Ok(Value::Map { len, entries })
     }
 
-    fn shape(&self, of: &Type) -> Option<Shape> {
-        Some(Shape { size: self.schema.size_of(of)?, align: self.schema.align_of(of)? })
+    fn extent(&self, of: &Type) -> Option<Extent> {
+        self.schema.extent_of(of)
     }
 }
 
-/// More groups than this to the power of two, a hash map does not have.
-const TABLE_BITS_MAX: u32 = 48;
-/// More levels than this, a B-tree does not have.
-const LEVELS_MAX: u8 = 24;
-
-/// Size and alignment of a type, in bytes.
-#[derive(Clone, Copy)]
-struct Shape {
-    size: u64,
-    align: u64,
-}
-
-/// A table of a hash map.
-struct Table {
-    offset: u64,
-    groups: u64,
-    keys: Shape,
-    values: Shape,
-}
-
-/// Where keys and values begin in a node of a B-tree, and how many there may be.
-struct NodeShape {
-    capacity: u64,
-    keys_start: u64,
-    values_start: u64,
-}
-
-impl NodeShape {
-    fn of(keys: Shape, values: Shape) -> NodeShape {
-        let entry_len = keys.size.saturating_add(values.size).max(1);
-        let capacity = (4096 / entry_len).clamp(7, 32);
-        let keys_start = aligned(size_of::<BTreeNode>() as u64, keys.align);
-        let values_start =
-            aligned(keys_start.saturating_add(keys.size.saturating_mul(capacity)), values.align);
-        NodeShape { capacity, keys_start, values_start }
-    }
-}
-
-/// The next multiple of an alignment. What is too large for that lies nowhere, whatever it is.
-fn aligned(len: u64, align: u64) -> u64 {
-    len.checked_next_multiple_of(align).unwrap_or(u64::MAX)
+fn unknown(of: &Type) -> Value {
+    Value::Unknown { of: of.clone() }
 }

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::MAX_ALIGN_BYTES;
+use crate::collections::erased::Extent;
 
 /// How deep types may stand in each other.
 const NESTING_MAX: u32 = 32;
@@ -314,6 +315,11 @@ impl Schema {
             Type::Pointer(_) | Type::Handle { .. } | Type::Slice(_) => 8,
             Type::Unknown(_) => return None,
         })
+    }
+
+    /// Size and alignment of a type; `None` for one that is not known, or too large to be.
+    pub(super) fn extent_of(&self, of: &Type) -> Option<Extent> {
+        Some(Extent { size: self.size_of(of)?, align: self.align_of(of)? })
     }
 
     /// An error if a struct stands in itself, and not behind a pointer.

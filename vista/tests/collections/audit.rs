@@ -6,6 +6,7 @@ use vista::{
     PBytes, PCell, POption, PPtr, PSlab, PString, PVec, PVecDeque, Persistent, Segment, Transaction,
 };
 
+use crate::described::agrees;
 use crate::history::segment;
 
 type Tx<'s, R> = Transaction<'s, R, Buffer>;
@@ -19,6 +20,7 @@ fn broken<R: Persistent>(
     segment.transaction(|tx| -> vista::Result<()> { Ok(*tx.root_mut()? = make(tx)?) }).unwrap();
     assert_eq!(segment.check_content().unwrap(), [], "before it is broken");
     segment.transaction(|tx| break_it(tx, *tx.root())).unwrap();
+    agrees(&segment);
     let mut numbers: Vec<_> =
         segment.check_content().unwrap().into_iter().map(|violation| violation.invariant).collect();
     numbers.dedup();

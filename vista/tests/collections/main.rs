@@ -9,6 +9,7 @@ mod history; // any transactions, in any domain, beside a model
 mod bytes;
 mod string;
 mod audit; // each invariant, broken
+mod described; // the same by the description alone
 mod table; // every method of every collection
 mod null; // on the null handle
 mod hostile; // on any bytes

@@ -6,6 +6,7 @@ use vista::{
     Transaction,
 };
 
+use crate::described::agrees;
 use crate::history::segment;
 
 type Tx<'s, R> = Transaction<'s, R, Buffer>;
@@ -20,7 +21,7 @@ fn check<R: Persistent>(
         make(&mut segment.begin().unwrap()).unwrap();
         assert_eq!(segment.blocks().unwrap().len(), 1, "made, and rolled back");
         segment.transaction(|tx| -> vista::Result<()> { Ok(*tx.root_mut()? = make(tx)?) }).unwrap();
-        assert_eq!(segment.check_content().unwrap(), []);
+        assert_eq!(agrees(&segment).violations, []);
         look(&segment).unwrap();
 
         let mut tx = segment.begin().unwrap();

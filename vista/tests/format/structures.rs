@@ -80,7 +80,7 @@ fn code() -> Format {
         collections::IS_APART collections::INLINE_MIN collections::OCCUPIED
         collections::BTREE_SLOTS_MAX collections::BTREE_SLOTS_MIN collections::BTREE_ENTRIES_LEN
         collections::BTREE_LEVELS_MAX
-        collections::GROUP_SLOTS collections::SLOT_EMPTY collections::SLOT_DELETED collections::SLOT_FULL
+        collections::CTRL_LEN collections::GROUP_SLOTS collections::SLOT_EMPTY collections::SLOT_DELETED collections::SLOT_FULL
         collections::HASH_KEY collections::HASH_FINISH
     }
     let classes = vista::layout::CLASSES.map(|class| class.to_string()).join(" ");

@@ -9,12 +9,9 @@ use std::marker::PhantomData;
 
 use bytemuck::Zeroable;
 
-use crate::collections::layout::{
-    BTREE_ENTRIES_LEN as ENTRIES_LEN, BTREE_LEVELS_MAX as LEVELS_MAX, BTREE_SLOTS_MAX as SLOTS_MAX,
-    BTREE_SLOTS_MIN as SLOTS_MIN, BTreeNode,
-};
+use crate::collections::erased::{Extent, NodeShape};
+use crate::collections::layout::{BTREE_LEVELS_MAX as LEVELS_MAX, BTREE_SLOTS_MAX as SLOTS_MAX, BTreeNode};
 use crate::error::Result;
-use crate::persistent::align_bytes_of;
 use crate::{Key, PPtr, PSlice, Persistent, Reader, Writer};
 
 /// Keys up to this length are compared several at a time.
@@ -95,7 +92,7 @@ impl BTreeNode {
         for (at, word) in words.iter_mut().enumerate() {
             let before = bytes_below(rank.saturating_sub(at * 8));
             let is_reached = rank < (at + 1) * 8;
-            let moved = (*word & !before) << 8 | carry << (rank.saturating_sub(at * 8) * 8 & 63);
+            let moved = (*word & !before) << 8 | carry << (rank.saturating_sub(at * 8) % 8 * 8);
             let out = *word >> 56;
             *word = if is_reached { *word & before | moved } else { *word };
             carry = if is_reached { out } else { carry };
@@ -142,35 +139,21 @@ fn bytes_below(count: usize) -> u64 {
 }
 
 impl<K: Key, T: Persistent> Node<K, T> {
+    const SHAPE: NodeShape = NodeShape::of(Extent::of::<K>(), Extent::of::<T>());
     /// Entries that fit.
-    pub(super) const CAPACITY: usize = {
-        let entry_len = size_of::<K>() + size_of::<T>();
-        let fitting = ENTRIES_LEN / if entry_len == 0 { 1 } else { entry_len };
-        if fitting < SLOTS_MIN {
-            SLOTS_MIN
-        } else if fitting > SLOTS_MAX {
-            SLOTS_MAX
-        } else {
-            fitting
-        }
-    };
+    pub(super) const CAPACITY: usize = Self::SHAPE.capacity as usize;
     /// With fewer entries than this a node is joined with a neighbour, if the two fill no more than [`Self::JOINED_MAX`].
     pub(super) const COUNT_MIN: usize = Self::CAPACITY.div_ceil(4);
     /// Entries of a node that two were joined to: a quarter stays free, so that the next insert does not split it.
     pub(super) const JOINED_MAX: usize = Self::CAPACITY * 3 / 4;
     const SLOTS: u32 = u32::MAX >> (SLOTS_MAX - Self::CAPACITY);
 
-    const KEYS: u64 = (size_of::<BTreeNode>() as u64).next_multiple_of(align_bytes_of::<K>() as u64);
-    const VALUES: u64 = (Self::KEYS + (Self::CAPACITY * size_of::<K>()) as u64)
-        .next_multiple_of(align_bytes_of::<T>() as u64);
+    const KEYS: u64 = Self::SHAPE.keys;
+    const VALUES: u64 = Self::SHAPE.values;
     /// Bytes of a node.
-    pub(super) const LEN: u64 = Self::VALUES + (Self::CAPACITY * size_of::<T>()) as u64;
+    pub(super) const LEN: u64 = Self::SHAPE.len;
     /// Its alignment.
-    pub(super) const ALIGN: u64 = {
-        let (key, value) = (align_bytes_of::<K>(), align_bytes_of::<T>());
-        let most = if key > value { key } else { value };
-        (if most > 8 { most } else { 8 }) as u64
-    };
+    pub(super) const ALIGN: u64 = Self::SHAPE.align;
 
     /// The node at an offset, which is checked when the node is read.
     #[inline(always)]

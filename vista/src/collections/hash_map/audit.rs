@@ -1,15 +1,17 @@
-//! Whether a map is sound. Start at [`PHashMap::audit_tables`].
+//! Whether a map is sound. Start at [`hash_map`].
 
 use std::collections::HashSet;
 
-use crate::collections::layout::{GROUP_SLOTS, HashMapHeader, SLOT_DELETED, SLOT_EMPTY, SLOT_FULL};
+use crate::collections::audit::{Keys, Values, look, owns_header};
+use crate::collections::erased::{TableShape, hash_map_header};
+use crate::collections::layout::{CTRL_LEN, GROUP_SLOTS, HashMapHeader, SLOT_DELETED, SLOT_EMPTY, SLOT_FULL};
 use crate::content::{Audit, Depth};
 use crate::error::Result;
-use crate::{Key, PHashMap, Persistent, Reader};
+use crate::{PPtr, Reader};
 
 use super::grow::CLEANED_PER_INSERT;
 use super::hash::hash_of;
-use super::table::{At, Phase, Shape, Table, View, tag_of};
+use super::table::{Ctrl, Phase, Table, leads_to, tag_of};
 
 /// What the slots of a table add up to.
 #[derive(Default)]
@@ -18,26 +20,49 @@ struct Sum {
     empty: u64,
 }
 
-impl<K: Key, V: Persistent> PHashMap<K, V> {
-    /// Looks at header, tables and entries of a map whose header is the map's own.
-    pub(super) fn audit_tables(self, on: &impl Reader, audit: &mut Audit, depth: Depth) -> Result<()> {
-        let header = self.load(on)?;
-        let depth = depth.deeper(on)?;
-        for table in [header.main(), header.following()] {
-            let is_owned =
-                table.offset == 0 || audit.owns(table.offset, table.len::<K, V>(), Shape::<K, V>::ALIGN);
-            if !is_owned {
+/// A `PHashMap`, by the offset of its header.
+pub(crate) fn hash_map<'a>(
+    on: &'a impl Reader,
+    audit: &mut Audit,
+    offset: u64,
+    keys: &impl Keys<'a>,
+    values: &impl Values,
+    depth: Depth,
+) {
+    if !owns_header::<HashMapHeader>(audit, offset) {
+        return;
+    }
+    let shape = TableShape::of(keys.extent(), values.extent());
+    let mut checker = Checker { on, audit, keys, values, shape, seen: HashSet::new() };
+    if let Err(error) = checker.map(offset, depth) {
+        checker.audit.failed(offset, &error);
+    }
+}
+
+/// A walk that looks at everything.
+struct Checker<'c, 'a, A, K, V> {
+    on: &'a A,
+    audit: &'c mut Audit,
+    keys: &'c K,
+    values: &'c V,
+    shape: TableShape,
+    /// The keys that were met.
+    seen: HashSet<&'a [u8]>,
+}
+
+impl<'a, A: Reader, K: Keys<'a>, V: Values> Checker<'_, 'a, A, K, V> {
+    /// Looks at header, tables and entries.
+    fn map(&mut self, offset: u64, depth: Depth) -> Result<()> {
+        let header = hash_map_header(self.on, offset)?;
+        let depth = depth.deeper(self.on)?;
+        let (main, next) = (header.main(), header.following());
+        for table in [main, next] {
+            let extent = self.shape.table(table.groups());
+            if table.offset != 0 && !self.audit.owns(table.offset, extent.size, extent.align) {
                 return Ok(()); // It has told.
             }
         }
-        let (main, next) = (header.main(), header.following());
-        let mut keys = HashSet::new();
-        let mut look = |table: Table, moved: u64| -> Result<Sum> {
-            match table.offset {
-                0 => Ok(Sum::default()),
-                _ => self.audit_table(on, &header, View::new(on, table, moved)?, &mut keys, audit, depth),
-            }
-        };
+        let mut look = |table: Table, moved: u64| self.table(&header, table, moved, depth);
         let (entries, empty, target, still_needed) = match header.phase() {
             Phase::Settled => {
                 let sum = look(main, 0)?;
@@ -57,63 +82,62 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
         };
         if entries != header.len {
             let found = format!("{} entries, and the header counts {}", entries, header.len);
-            audit.broken("INV-C20", self.offset(), found);
+            self.audit.broken("INV-C20", offset, found);
         }
         let reserve = if target.offset == 0 { 0 } else { target.groups() };
         if empty != header.room.saturating_add(reserve) {
             let found = format!("{empty} empty slots in {reserve} groups, and a room of {}", header.room);
-            audit.broken("INV-C21", self.offset(), found);
+            self.audit.broken("INV-C21", offset, found);
         }
         // A settled map may have come to less, if it has more than this.
         let is_enough = header.room >= still_needed;
         if !is_enough {
             let found = format!("a room of {}, where {still_needed} are needed", header.room);
-            audit.broken("INV-C25", self.offset(), found);
+            self.audit.broken("INV-C25", offset, found);
         }
-        self.audit_clean(on, &header, audit)
+        self.clean(&header)
     }
 
-    /// Looks at one table.
-    fn audit_table<'a, A: Reader>(
-        self,
-        on: &'a A,
-        header: &HashMapHeader,
-        table: View<'a, K, V>,
-        keys: &mut HashSet<&'a [u8]>,
-        audit: &mut Audit,
-        depth: Depth,
-    ) -> Result<Sum> {
+    /// Looks at one table, of which so many groups were moved: their entries do not count.
+    fn table(&mut self, header: &HashMapHeader, table: Table, moved: u64, depth: Depth) -> Result<Sum> {
         let mut sum = Sum::default();
+        if table.offset == 0 {
+            return Ok(sum);
+        }
+        let shape = self.shape;
+        let bytes = shape.table(table.groups()).bytes(self.on, table.offset, 1)?;
+        let ctrl_of = |group: u64| Ctrl::of(bytes, group);
         for group in 0..table.groups() {
-            let ctrl = table.ctrl(group);
-            let offset = table.spot(At { group, slot: 0 }).group.ctrl().offset();
+            let ctrl = ctrl_of(group);
+            let offset = table.offset + group * CTRL_LEN;
             for slot in 0..GROUP_SLOTS {
                 let byte = ctrl.byte(slot);
                 sum.empty += u64::from(byte == SLOT_EMPTY);
-                if (SLOT_DELETED + 1..SLOT_FULL).contains(&byte) {
-                    audit.broken("INV-C22", offset, format!("a control byte of {byte:#x}"));
+                if byte != SLOT_EMPTY && byte != SLOT_DELETED && byte < SLOT_FULL {
+                    self.audit.broken("INV-C22", offset, format!("a control byte of {byte:#x}"));
                 }
             }
-            for slot in table.entries(group) {
+            if group < moved {
+                continue;
+            }
+            for slot in ctrl.full() {
                 sum.entries += 1;
-                let at = At { group, slot };
-                let offset = table.spot(at).start;
-                let key = table.key(at);
-                K::audit_all(std::slice::from_ref(key), on, audit, depth);
-                V::audit_all(std::slice::from_ref(table.value(at)), on, audit, depth);
-                let bytes = match key.own_bytes(on) {
-                    Ok(bytes) => bytes,
+                let offset = table.offset + shape.slot_at(table.groups(), group, slot);
+                look(self.keys, self.audit, offset, 1, depth)?;
+                look(self.values, self.audit, offset + shape.value, 1, depth)?;
+                let key = match self.keys.bytes(offset) {
+                    Ok(key) => key,
                     Err(error) => {
-                        audit.failed(offset, &error);
+                        self.audit.failed(offset, &error);
                         continue;
                     }
                 };
-                let hash = hash_of(header.seed, bytes);
-                if ctrl.byte(slot) != tag_of(hash) || !table.leads_to(hash, group) {
-                    audit.broken("INV-C23", offset, "a key where no search for it comes");
+                let hash = hash_of(header.seed, key);
+                if ctrl.byte(slot) != tag_of(hash) || !leads_to(hash, group, table.groups(), ctrl_of) {
+                    self.audit.broken("INV-C23", offset, "a key where no search for it comes");
                 }
-                if !keys.insert(bytes) {
-                    audit.broken("INV-C24", offset, "a key that has another entry");
+                if !self.seen.insert(key) {
+                    self.audit.broken("INV-C24", offset, "a key that has another entry");
                 }
             }
         }
@@ -121,13 +145,13 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Looks at what was cleaned for the next table.
-    fn audit_clean(self, on: &impl Reader, header: &HashMapHeader, audit: &mut Audit) -> Result<()> {
+    fn clean(&mut self, header: &HashMapHeader) -> Result<()> {
         let Phase::Cleaning(cleaned) = header.phase() else { return Ok(()) };
-        for index in 0..cleaned {
-            let group = header.following().group::<K, V>(index);
-            let ctrl = group.load(on)?;
-            if ctrl.0 != 0 {
-                audit.broken("INV-C26", group.ctrl().offset(), format!("a control word of {:#x}", ctrl.0));
+        for group in 0..cleaned {
+            let offset = header.next.saturating_add(CTRL_LEN.saturating_mul(group));
+            let ctrl: u64 = *self.on.get(PPtr::from_offset(offset))?;
+            if ctrl != 0 {
+                self.audit.broken("INV-C26", offset, format!("a control word of {ctrl:#x}"));
             }
         }
         Ok(())

@@ -24,7 +24,7 @@
 //! never used, but for those that were used and emptied since it takes entries. A group of the old table that was
 //! moved is not written to; it still tells searches whether they have to go on.
 
-use crate::collections::layout::{GROUP_SLOTS, HashMapHeader};
+use crate::collections::layout::{CTRL_LEN, GROUP_SLOTS, HashMapHeader};
 use crate::error::Result;
 use crate::{Key, PHashMap, Persistent, Writer};
 
@@ -116,9 +116,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     fn clean(self, tx: &mut impl Writer, mut header: HashMapHeader, cleaned: u64) -> Result<HashMapHeader> {
         let next = header.following();
         let end = (cleaned + CLEANED_PER_INSERT).min(next.groups());
-        for index in cleaned..end {
-            tx.zero_spare(next.group::<K, V>(index).ctrl().offset(), GROUP_SLOTS)?;
-        }
+        tx.zero_spare(next.group::<K, V>(cleaned).ctrl().offset(), CTRL_LEN * (end - cleaned))?;
         header.progress = end;
         if end == next.groups() {
             header.room = next.room();
@@ -213,7 +211,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Moves all entries to a new table at once. Nothing of it is logged but the header.
     fn rebuild(self, tx: &mut impl Writer, mut header: HashMapHeader, bits: u32) -> Result<HashMapHeader> {
         let new = allocate::<K, V>(tx, bits)?;
-        tx.zero_spare(new.offset, new.len::<K, V>())?;
+        tx.zero_spare(new.offset, CTRL_LEN.saturating_mul(new.groups()))?;
         let (mut len, mut room) = (0, new.room());
         for (table, groups) in self.places(tx, &header)? {
             for index in groups {

@@ -96,7 +96,7 @@ impl<'a, K: Persistent, V: Persistent> Iterator for Iter<'a, K, V> {
         loop {
             let walk = self.now.as_mut()?;
             if let Some(at) = walk.next() {
-                return Some((walk.table.key(at), walk.table.value(at)));
+                return Some(walk.table.entry(at));
             }
             self.now = self.then.take().map(Walk::new);
         }

@@ -1,4 +1,4 @@
-//! A table of a hash map: groups of eight slots, each behind a word of eight control bytes.
+//! A table of a hash map: a word of eight control bytes for each group of eight slots, and behind these words the slots.
 //!
 //! Who looks for a key compares its tag with all eight control bytes of a group at once, and goes from group to group
 //! until one has an empty slot: there the key would have been put. Start at [`View::find`].
@@ -6,9 +6,11 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::collections::layout::{GROUP_SLOTS, HashMapHeader, SLOT_DELETED, SLOT_EMPTY, SLOT_FULL};
+use bytemuck::{AnyBitPattern, Zeroable};
+
+use crate::collections::erased::{Extent, TableShape};
+use crate::collections::layout::{CTRL_LEN, GROUP_SLOTS, HashMapHeader, SLOT_DELETED, SLOT_EMPTY, SLOT_FULL};
 use crate::error::Result;
-use crate::persistent::align_bytes_of;
 use crate::{Key, PPtr, PSlice, Persistent, Reader};
 
 /// More groups than this to the power of two were damaged.
@@ -18,21 +20,15 @@ const BITS_MAX: u32 = 48;
 pub(super) struct Shape<K, V>(PhantomData<(K, V)>);
 
 impl<K: Persistent, V: Persistent> Shape<K, V> {
-    const SLOT_ALIGN: u64 = greater(align_bytes_of::<K>() as u64, align_bytes_of::<V>() as u64);
+    const SHAPE: TableShape = TableShape::of(Extent::of::<K>(), Extent::of::<V>());
     /// Where the value begins in a slot, behind the key.
-    pub(super) const VALUE: u64 = (size_of::<K>() as u64).next_multiple_of(align_bytes_of::<V>() as u64);
+    pub(super) const VALUE: u64 = Self::SHAPE.value;
     /// Length of a slot.
-    pub(super) const SLOT: u64 = (Self::VALUE + size_of::<V>() as u64).next_multiple_of(Self::SLOT_ALIGN);
-    /// Where the slots begin in a group, behind the control word.
-    pub(super) const SLOTS: u64 = GROUP_SLOTS.next_multiple_of(Self::SLOT_ALIGN);
+    pub(super) const SLOT: u64 = Self::SHAPE.slot;
     /// Alignment of a table.
-    pub(super) const ALIGN: u64 = greater(GROUP_SLOTS, Self::SLOT_ALIGN);
-    /// Length of a group.
-    pub(super) const GROUP: u64 = (Self::SLOTS + GROUP_SLOTS * Self::SLOT).next_multiple_of(Self::ALIGN);
-}
-
-const fn greater(a: u64, b: u64) -> u64 {
-    if a > b { a } else { b }
+    pub(super) const ALIGN: u64 = Self::SHAPE.align;
+    /// Length of the slots of a group.
+    const GROUP: u64 = Self::SLOT.saturating_mul(GROUP_SLOTS);
 }
 
 /// Eight control bytes.
@@ -43,10 +39,11 @@ const LOWEST_BITS: u64 = u64::MAX / 0xFF;
 const HIGHEST_BITS: u64 = LOWEST_BITS << 7;
 
 impl Ctrl {
-    /// The control word of a group's bytes.
+    /// The control word of a group, in the bytes of a table.
     #[inline(always)]
-    fn of(group: &[u8]) -> Self {
-        Ctrl(u64::from_le_bytes(*group.first_chunk().expect("a group begins with eight control bytes")))
+    pub(super) fn of(table: &[u8], group: u64) -> Self {
+        let word = table[(group * CTRL_LEN) as usize..].first_chunk();
+        Ctrl(u64::from_le_bytes(*word.expect("a table has a control word for each group")))
     }
 
     /// The slots that may hold a key of this tag: all that do, and now and then another full one.
@@ -173,7 +170,7 @@ impl Table {
     /// Whether a group is one of its own.
     #[inline(always)]
     pub(super) fn has<K: Persistent, V: Persistent>(self, group: Group<K, V>) -> bool {
-        group.offset.wrapping_sub(self.offset) < self.len::<K, V>()
+        group.ctrl.wrapping_sub(self.offset) < self.len::<K, V>()
     }
 
     /// Entries that a table can take when new: as many slots as there are groups stay empty, where searches end.
@@ -185,17 +182,27 @@ impl Table {
     #[inline(always)]
     pub(super) fn len<K: Persistent, V: Persistent>(self) -> u64 {
         let group = const { Shape::<K, V>::GROUP };
-        if self.bits <= BITS_MAX && group < 1 << (64 - BITS_MAX - 1) {
-            return group << self.bits; // Shorter than the product, which cannot overflow.
+        if self.bits <= BITS_MAX && group < 1 << (64 - BITS_MAX - 2) {
+            return self.slots::<K, V>() + (group << self.bits); // No product, and no sum that could overflow.
         }
-        group.saturating_mul(self.groups())
+        Shape::<K, V>::SHAPE.table(self.groups()).size
     }
 
-    /// Offset of a group. Of one that the table does not have, or of a damaged table, it may lead nowhere.
+    /// Where the slots begin, behind all control words.
+    #[inline(always)]
+    fn slots<K: Persistent, V: Persistent>(self) -> u64 {
+        Shape::<K, V>::SHAPE.slots(self.groups())
+    }
+
+    /// A group. Of one that the table does not have, or of a damaged table, it may lead nowhere.
     #[inline(always)]
     pub(super) fn group<K: Persistent, V: Persistent>(self, index: u64) -> Group<K, V> {
-        let distance = Shape::<K, V>::GROUP.saturating_mul(index);
-        Group { offset: self.offset.saturating_add(distance), of: PhantomData }
+        let slots = self.slots::<K, V>().saturating_add(Shape::<K, V>::GROUP.saturating_mul(index));
+        Group {
+            ctrl: self.offset.saturating_add(CTRL_LEN.saturating_mul(index)),
+            slots: self.offset.saturating_add(slots),
+            of: PhantomData,
+        }
     }
 }
 
@@ -276,7 +283,10 @@ impl HashMapHeader {
 
 /// A group on the medium.
 pub(super) struct Group<K, V> {
-    offset: u64,
+    /// Offset of the control word.
+    ctrl: u64,
+    /// Offset of the first slot.
+    slots: u64,
     of: PhantomData<fn() -> (K, V)>,
 }
 
@@ -289,19 +299,20 @@ impl<K, V> Clone for Group<K, V> {
 impl<K, V> Copy for Group<K, V> {}
 
 impl<K: Persistent, V: Persistent> Group<K, V> {
+    /// What it is called where a transaction notes that it has given up a slot.
     #[inline(always)]
     pub(super) fn offset(self) -> u64 {
-        self.offset
+        self.ctrl
     }
 
     #[inline(always)]
     pub(super) fn ctrl(self) -> PPtr<u64> {
-        PPtr::from_offset(self.offset)
+        PPtr::from_offset(self.ctrl)
     }
 
     #[inline(always)]
     pub(super) fn spot(self, slot: u64) -> Spot<K, V> {
-        let start = self.offset.saturating_add(Shape::<K, V>::SLOTS + slot * Shape::<K, V>::SLOT);
+        let start = self.slots.saturating_add(slot.saturating_mul(Shape::<K, V>::SLOT));
         Spot { group: self, slot, start }
     }
 
@@ -368,14 +379,32 @@ pub(super) enum Search<K, V> {
     Missing(Option<Vacancy<K, V>>),
 }
 
-/// The bytes of a table, checked to lie in the user data.
+/// What lies in a slot. The key's and the value's places are those of a struct in C.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Pair<K, V> {
+    key: K,
+    value: V,
+}
+
+#[allow(unsafe_code, reason = "`Zeroable` has no other form")]
+// SAFETY: zeroes are a value of either type.
+unsafe impl<K: Persistent, V: Persistent> Zeroable for Pair<K, V> {}
+
+#[allow(unsafe_code, reason = "`AnyBitPattern` has no other form")]
+// SAFETY: (1) any bytes are a value of either type; what is between and behind them are no values. (2) It is `Copy` and
+// `'static`, and has no interior mutability, since neither type has.
+unsafe impl<K: Persistent, V: Persistent> AnyBitPattern for Pair<K, V> {}
+
+/// A table, checked to lie in the user data.
 pub(super) struct View<'a, K, V> {
+    /// Its bytes, the control words first.
     bytes: &'a [u8],
+    slots: &'a [Pair<K, V>],
     table: Table,
     mask: u64,
     /// Groups before this one were moved: their entries do not count.
     moved: u64,
-    of: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K, V> Clone for View<'_, K, V> {
@@ -401,7 +430,9 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
             return Err(table.unsound(on));
         }
         let bytes = on.slice(PSlice::<u8>::from_raw_parts(table.offset, table.len::<K, V>()))?;
-        Ok(View { bytes, table, mask: table.groups() - 1, moved, of: PhantomData })
+        // Aligned, since the table is, and a whole number of them.
+        let slots = bytemuck::cast_slice(&bytes[table.slots::<K, V>() as usize..]);
+        Ok(View { bytes, slots, table, mask: table.groups() - 1, moved })
     }
 
     /// Number of groups.
@@ -414,36 +445,36 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
         self.moved..self.groups()
     }
 
-    /// The bytes of a group.
-    #[inline(always)]
-    fn group(&self, group: u64) -> &'a [u8] {
-        let start = (group * Shape::<K, V>::GROUP) as usize;
-        &self.bytes[start..][..const { Shape::<K, V>::GROUP as usize }]
-    }
-
     /// The control word of a group.
     #[inline(always)]
     pub(super) fn ctrl(&self, group: u64) -> Ctrl {
-        Ctrl::of(self.group(group))
+        Ctrl::of(self.bytes, group)
     }
 
-    /// A value of a slot: what lies at a distance from its start.
+    /// What lies in a slot.
     #[inline(always)]
-    fn part<T: Persistent>(&self, at: At, distance: u64) -> &'a T {
-        part_of(
-            self.group(at.group),
-            Shape::<K, V>::SLOTS + at.slot % GROUP_SLOTS * Shape::<K, V>::SLOT + distance,
-        )
+    fn pair(&self, at: At) -> &'a Pair<K, V> {
+        if const { size_of::<Pair<K, V>>() == 0 } {
+            return bytemuck::from_bytes(&[]); // As many of them as there are slots are no bytes, and no slice.
+        }
+        &self.slots[(at.group * GROUP_SLOTS + at.slot % GROUP_SLOTS) as usize]
     }
 
     #[inline(always)]
     pub(super) fn key(&self, at: At) -> &'a K {
-        self.part(at, 0)
+        &self.pair(at).key
     }
 
     #[inline(always)]
     pub(super) fn value(&self, at: At) -> &'a V {
-        self.part(at, Shape::<K, V>::VALUE)
+        &self.pair(at).value
+    }
+
+    /// Key and value of a slot.
+    #[inline(always)]
+    pub(super) fn entry(&self, at: At) -> (&'a K, &'a V) {
+        let pair = self.pair(at);
+        (&pair.key, &pair.value)
     }
 
     /// Where a slot lies on the medium.
@@ -522,23 +553,17 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
             }
         }
     }
-
-    /// Whether a search for this hash comes to a group.
-    pub(super) fn leads_to(&self, hash: u64, group: u64) -> bool {
-        let mut probe = Probe::new(hash, self.mask);
-        while probe.group != group {
-            if self.ctrl(probe.group).has_empty() || !probe.advance() {
-                return false;
-            }
-        }
-        true
-    }
 }
 
-/// A value in a group. It is aligned, as the offset of the table was checked to be.
-#[inline(always)]
-fn part_of<T: Persistent>(group: &[u8], start: u64) -> &T {
-    bytemuck::from_bytes(&group[start as usize..][..size_of::<T>()])
+/// Whether a search for this hash comes to a group, in a table of so many.
+pub(super) fn leads_to(hash: u64, group: u64, groups: u64, ctrl: impl Fn(u64) -> Ctrl) -> bool {
+    let mut probe = Probe::new(hash, groups - 1);
+    while probe.group != group {
+        if ctrl(probe.group).has_empty() || !probe.advance() {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -585,15 +610,21 @@ mod tests {
 
     #[test]
     fn slots_have_natural_places() {
-        type Words = Shape<u64, u64>;
-        assert_eq!((Words::VALUE, Words::SLOT, Words::SLOTS, Words::GROUP), (8, 16, 8, 136));
-        type Narrow = Shape<u8, u32>;
-        assert_eq!((Narrow::VALUE, Narrow::SLOT, Narrow::SLOTS, Narrow::GROUP), (4, 8, 8, 72));
-        type Wide = Shape<u128, u8>;
-        assert_eq!((Wide::VALUE, Wide::SLOT, Wide::SLOTS, Wide::ALIGN), (16, 32, 16, 16));
-        type Keys = Shape<u8, ()>;
-        assert_eq!((Keys::VALUE, Keys::SLOT, Keys::GROUP), (1, 1, 16));
-        type Nothing = Shape<(), ()>;
-        assert_eq!((Nothing::SLOT, Nothing::GROUP), (0, 8));
+        use std::mem::offset_of;
+
+        // Of a table with one group: where the slots begin, and its length.
+        fn lengths<K: Persistent, V: Persistent>() -> [u64; 5] {
+            let table = Table { offset: 0, bits: 0 };
+            let (slots, len) = (table.slots::<K, V>(), table.len::<K, V>());
+            assert_eq!(len, Shape::<K, V>::SHAPE.table(1).size);
+            assert_eq!(offset_of!(Pair<K, V>, value) as u64, Shape::<K, V>::VALUE);
+            assert_eq!(size_of::<Pair<K, V>>() as u64, Shape::<K, V>::SLOT);
+            [Shape::<K, V>::VALUE, Shape::<K, V>::SLOT, Shape::<K, V>::ALIGN, slots, len]
+        }
+        assert_eq!(lengths::<u64, u64>(), [8, 16, 8, 8, 136]);
+        assert_eq!(lengths::<u8, u32>(), [4, 8, 8, 8, 72]);
+        assert_eq!(lengths::<u128, u8>(), [16, 32, 16, 16, 272]);
+        assert_eq!(lengths::<u8, ()>(), [1, 1, 8, 8, 16]);
+        assert_eq!(lengths::<(), ()>(), [0, 0, 8, 8, 8]);
     }
 }

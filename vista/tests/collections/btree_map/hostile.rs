@@ -8,6 +8,8 @@ use vista::collections::btree_map::Entry;
 use vista::collections::layout::{BTREE_SLOTS_MAX, BTreeHeader, BTreeNode};
 use vista::{PBTreeMap, PPtr, Persistent, Segment, Transaction};
 
+use crate::described::agrees;
+
 use super::kinds::{Kind, Numbers, Wide, Words};
 use super::{Map, segment};
 
@@ -272,6 +274,7 @@ fn broken<T: Kind>(change: impl FnOnce(&mut Tx<'_, T>, &[(u64, BTreeNode)])) -> 
     let mut segment = sample::<T>(Domain::PageCache, 100);
     let nodes = nodes::<T>(&segment);
     segment.transaction(|tx| Ok::<_, vista::Error>(change(tx, &nodes))).unwrap();
+    agrees(&segment);
     let mut numbers: Vec<_> = segment.check_content().unwrap().iter().map(|found| found.invariant).collect();
     numbers.dedup();
     numbers

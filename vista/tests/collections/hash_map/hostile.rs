@@ -8,6 +8,8 @@ use vista::collections::layout::HashMapHeader;
 use vista::layout::PAGE_LEN;
 use vista::{Key, PPtr, PString, PVec, Persistent, Segment, Transaction};
 
+use crate::described::agrees;
+
 use super::{DOMAINS, Kind, Map, Numbers, OnBuffer, Words};
 
 /// In which phase of its growth a map is.
@@ -236,6 +238,7 @@ fn expect(phase: Phase, invariant: &str, change: impl FnOnce(&mut Forger<'_, '_>
             tx.write(PPtr::from_offset(map_offset), header)
         })
         .unwrap();
+    agrees(&segment);
     let found = segment.check_content().unwrap();
     assert!(found.iter().any(|violation| violation.invariant == invariant), "{invariant}: {found:#?}");
 }
@@ -244,8 +247,6 @@ struct Forger<'t, 's> {
     tx: &'t mut Transaction<'s, Map<u64, u64>, Buffer>,
     header: HashMapHeader,
 }
-
-const GROUP: u64 = 136;
 
 impl Forger<'_, '_> {
     fn byte(&mut self, offset: u64) -> &mut u8 {
@@ -257,17 +258,17 @@ impl Forger<'_, '_> {
         let all = (0..1 << self.header.table_bits).flat_map(|group| (0..8).map(move |slot| (group, slot)));
         let table = self.header.table;
         let found = all.filter(|(group, slot)| {
-            is_wanted(*self.tx.get(PPtr::from_offset(table + group * GROUP + slot)).unwrap())
+            is_wanted(*self.tx.get(PPtr::from_offset(table + group * 8 + slot)).unwrap())
         });
         found.last().expect("a slot that is wanted")
     }
 
     fn ctrl_at(&mut self, (group, slot): (u64, u64)) -> &mut u8 {
-        self.byte(self.header.table + group * GROUP + slot)
+        self.byte(self.header.table + group * 8 + slot)
     }
 
     fn key_at(&mut self, (group, slot): (u64, u64)) -> PPtr<u64> {
-        PPtr::from_offset(self.header.table + group * GROUP + 8 + 16 * slot)
+        PPtr::from_offset(self.header.table + (8 << self.header.table_bits) + 16 * (group * 8 + slot))
     }
 }
 
