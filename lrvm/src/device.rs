@@ -96,7 +96,7 @@ pub trait Device: Send + Sync {
 
     /// Writes these parts, one behind the other, in one go where the system can.
     ///
-    /// A crash before the next sync leaves any of the sectors as they were, and any of them as they were written.
+    /// A crash before the next sync leaves each sector as it was or as it was written, whatever the others are.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

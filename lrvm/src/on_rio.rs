@@ -177,7 +177,7 @@ impl Regions {
 
     /// Makes a log with room for `len` bytes of records: a region that has its name when it is whole.
     ///
-    /// A crash in the middle leaves no log of this name.
+    /// A crash in the middle leaves no log of this name, or a whole one.
     ///
     /// Example: see [`Regions`].
     ///
@@ -197,7 +197,7 @@ impl Regions {
 
     /// Makes a segment of `len` bytes, whole pages, all zero.
     ///
-    /// A crash in the middle leaves no segment of this name.
+    /// A crash in the middle leaves no segment of this name, or a whole one.
     ///
     /// Example: see [`Regions`].
     ///

@@ -287,7 +287,7 @@ impl SegmentOptions {
 
     /// Opens the segment of this name, or creates it if nothing has the name.
     ///
-    /// A crash in the middle of creating leaves no file of this name.
+    /// A crash in the middle of creating leaves no file of this name, or a whole one.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

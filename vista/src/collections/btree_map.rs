@@ -805,7 +805,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// Moves all entries of another map into this one, and leaves it empty. Of the keys that both have, the values are the
     /// other's, and what stood here is released.
     ///
-    /// A crash leaves both maps as they were: no entry is in both, or in neither.
+    /// A crash leaves both maps as they were: no entry is lost on the way.
     ///
     /// ```
     /// # use vista::{PBTreeMap, SegmentOptions};
