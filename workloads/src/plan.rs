@@ -11,7 +11,14 @@ const PAGE_LEN: usize = 4096;
 
 /// Where the tables of a bank stand in bytes.
 ///
-/// Example: see [`tables`](Plan::tables).
+/// ```
+/// use workloads::{Plan, Scale};
+///
+/// let plan = Plan::new(Scale::new(1).unwrap());
+/// let mut bytes = vec![0; plan.len() as usize];
+/// plan.create(&mut bytes);
+/// assert_eq!(plan.tables(&mut bytes).accounts.len(), 100_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     scale: Scale,

@@ -8,7 +8,11 @@ const DELTA_MAX: u32 = 999_999;
 
 /// One debit-credit transaction: an amount, and whose balances it changes.
 ///
-/// Example: see [`at`](Transfer::at).
+/// ```
+/// let transfer = workloads::Transfer::at(workloads::Scale::default(), 42, 0);
+/// println!("{:+} on account {} by teller {}", transfer.delta, transfer.account, transfer.teller);
+/// # assert!(transfer.delta.abs() < 1_000_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// Index of the account.

@@ -159,7 +159,18 @@ impl Shared {
 
 /// Memory whose stores can be recorded.
 ///
-/// Example: see [`trace`](Arena::trace).
+/// ```
+/// use crash_sim::machine::{Arena, TraceOptions};
+/// use crash_sim::trace::Trace;
+///
+/// let (arena, mut trace) = (Arena::new(4096)?, Trace::new());
+/// let word = arena.view().cast::<u64>();
+/// // SAFETY: the view has 4096 bytes, and nobody else uses them.
+/// arena.trace(&TraceOptions::default(), &mut trace, || unsafe { word.write_volatile(7) })?;
+/// println!("{trace:?}");
+/// # assert_eq!(trace.len(), 1);
+/// # Ok::<_, crash_sim::machine::MachineError>(())
+/// ```
 pub struct Arena {
     shared: *mut Shared,
     /// Whether the view was mapped by us, or lay there before.

@@ -22,7 +22,18 @@ use crate::Persistent;
 
 /// Of a [`PVec`](crate::PVec).
 ///
-/// Example: see [the module](self).
+/// ```
+/// # use vista::collections::layout::VecHeader;
+/// # use vista::{PPtr, PVec, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+/// let numbers = segment.transaction(|tx| -> vista::Result<PVec<u64>> {
+///     *tx.root_mut()? = PVec::from_slice(tx, &[1, 2, 3])?;
+///     Ok(*tx.root())
+/// })?;
+/// let header = segment.get(PPtr::<VecHeader>::from_offset(numbers.offset()))?;
+/// assert_eq!((header.len, header.spare_from, header.capacity), (3, 3, 3));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
