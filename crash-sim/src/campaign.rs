@@ -15,6 +15,13 @@ use crate::trace::Trace;
 use crate::{Model, Sim};
 
 /// What a closure of a campaign may fail with.
+///
+/// ```
+/// fn check(balance: i64) -> Result<(), crash_sim::BoxError> {
+///     if balance < 0 { Err(format!("a balance of {balance}").into()) } else { Ok(()) }
+/// }
+/// # assert!(check(-1).is_err());
+/// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 type Make<T> = Box<dyn Fn(Sim) -> Result<T, BoxError>>;
@@ -24,6 +31,8 @@ type Check<T> = Box<dyn Fn(&mut T, &Expect) -> Result<(), BoxError>>;
 
 /// What a structure may hold after a crash: the state after `acked` operations, or that after `begun` ones, which
 /// is the same number or one more.
+///
+/// Example: see [`one_of`](Expect::one_of).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Expect {
     /// Operations that were acknowledged: they must be there.
@@ -73,6 +82,8 @@ impl fmt::Display for Expect {
 }
 
 /// Who records what happens to the memory.
+///
+/// Example: see [`Campaign::recorder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Recorder {
     /// The seam: what the library announces. Portable, and by far the quickest.
@@ -173,6 +184,20 @@ pub struct Campaign<T> {
 
 impl<T> Campaign<T> {
     /// A campaign over a medium of `size` bytes. The name stands in reports and replay lines.
+    ///
+    /// ```
+    /// use crash_sim::{Campaign, Model, Sim};
+    ///
+    /// let campaign = Campaign::new("word", 4096)
+    ///     .create(|sim: Sim| Ok::<_, String>(sim))
+    ///     .open(|sim: Sim| Ok::<_, String>(sim))
+    ///     .operations(1, |sim, _| {
+    ///         sim.store(0, 7);
+    ///         Ok::<_, String>(sim.persist(0, 8))
+    ///     })
+    ///     .model(0, |word, _| *word = 7, |sim| sim.load(0));
+    /// assert_eq!(campaign.explore(Model::Adr).name, "word");
+    /// ```
     pub fn new(name: impl Into<String>, size: u64) -> Self {
         Campaign {
             name: name.into(),
@@ -197,12 +222,16 @@ impl<T> Campaign<T> {
 
     /// Makes the structure on a medium that is all zero. What it does here is not crashed, unless
     /// [`crash_creation`](Campaign::crash_creation) says so.
+    ///
+    /// Example: see [`new`](Campaign::new).
     pub fn create<E: Into<BoxError>>(mut self, create: impl Fn(Sim) -> Result<T, E> + 'static) -> Self {
         self.create = Some(Box::new(move |sim| create(sim).map_err(Into::into)));
         self
     }
 
     /// Opens it after a crash; this is the recovery that is crashed in its turn.
+    ///
+    /// Example: see [`Campaign`], where opening repairs something.
     pub fn open<E: Into<BoxError>>(mut self, open: impl Fn(Sim) -> Result<T, E> + 'static) -> Self {
         self.open = Some(Box::new(move |sim| open(sim).map_err(Into::into)));
         self
@@ -211,6 +240,8 @@ impl<T> Campaign<T> {
     /// The workload: `count` operations, each of which is acknowledged when its call returns. The second argument of the
     /// closure is the number of the operation, from 0 on. An operation may end in an error that the user would handle
     /// by handling it in the closure; an error that it returns ends the campaign as a failure.
+    ///
+    /// Example: see [`new`](Campaign::new).
     pub fn operations<E: Into<BoxError>>(
         mut self,
         count: usize,
@@ -222,6 +253,26 @@ impl<T> Campaign<T> {
     }
 
     /// Closes it behind the last operation; crashed as the operations are. By default it is dropped.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let campaign = campaign().close(|sim| {
+    ///     sim.persist(0, 8);
+    ///     Ok::<_, String>(())
+    /// });
+    /// campaign.explore(crash_sim::Model::Adr).assert();
+    /// ```
     pub fn close<E: Into<BoxError>>(mut self, close: impl Fn(T) -> Result<(), E> + 'static) -> Self {
         self.close = Some(Box::new(move |subject| close(subject).map_err(Into::into)));
         self
@@ -230,6 +281,27 @@ impl<T> Campaign<T> {
     /// What must hold after recovery: a predicate on the opened structure and on what had been acknowledged.
     ///
     /// It is called more than once on one structure, with expectations of different width, and should be quick.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// // The word never goes beyond what has begun.
+    /// let campaign = campaign().check(|sim, expect| match sim.load(0) {
+    ///     word if word <= expect.begun as u64 => Ok(()),
+    ///     word => Err(format!("{word} behind {expect}")),
+    /// });
+    /// campaign.explore(crash_sim::Model::Adr).assert();
+    /// ```
     pub fn check<E: Into<BoxError>>(
         mut self,
         check: impl Fn(&mut T, &Expect) -> Result<(), E> + 'static,
@@ -240,6 +312,8 @@ impl<T> Campaign<T> {
 
     /// What must hold after recovery, as a model: `view` of the opened structure equals the model after the
     /// acknowledged operations, or after the one in flight as well. `step` does operation number `n` to the model.
+    ///
+    /// Example: see [`new`](Campaign::new).
     pub fn model<S: Clone + PartialEq + fmt::Debug + 'static>(
         self,
         start: S,
@@ -257,12 +331,45 @@ impl<T> Campaign<T> {
     }
 
     /// Lets the medium grow up to `capacity` bytes.
+    ///
+    /// ```
+    /// use crash_sim::{Campaign, Model, Sim};
+    /// use rio::Medium;
+    ///
+    /// let campaign = Campaign::new("length", 4096)
+    ///     .capacity(8192)
+    ///     .create(|sim: Sim| Ok::<_, String>(sim))
+    ///     .open(|sim: Sim| Ok::<_, String>(sim))
+    ///     .operations(1, |sim, _| sim.grow(8192)) // Durable on return, as a region's.
+    ///     .model(4096, |len, _| *len = 8192, |sim| sim.len());
+    /// campaign.explore(Model::Coherent).assert();
+    /// ```
     pub fn capacity(mut self, capacity: u64) -> Self {
         self.capacity = capacity;
         self
     }
 
     /// The domain that the medium claims; by default the one that the model is about.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use rio::Domain;
+    ///
+    /// // Code that flushes, where nothing asks for it:
+    /// let report = campaign().domain(Domain::Adr).explore(crash_sim::Model::Coherent);
+    /// assert_eq!(report.domain, Domain::Adr);
+    /// ```
     pub fn domain(mut self, domain: Domain) -> Self {
         self.domain = Some(domain);
         self
@@ -295,6 +402,22 @@ impl<T> Campaign<T> {
 
     /// Crashes `create` too. Until it returns, `open` may refuse what it finds; if it does not, the structure must be
     /// the one without an operation.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// campaign().crash_creation().explore(crash_sim::Model::Adr).assert();
+    /// ```
     pub fn crash_creation(mut self) -> Self {
         self.crashes_creation = true;
         self
@@ -302,6 +425,24 @@ impl<T> Campaign<T> {
 
     /// Under [`Model::Adr`]: the process may be killed first, so that the caches live on, and the power be cut
     /// during the recovery from that or after it.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let report = campaign().kill_before_power_cut().explore(crash_sim::Model::Adr);
+    /// // An opening that makes nothing durable passes on what a killed process has not flushed:
+    /// assert_eq!(report.failure.unwrap().oracle, crash_sim::Oracle::Durability);
+    /// ```
     pub fn kill_before_power_cut(mut self) -> Self {
         self.crashes_after_kill = true;
         self
@@ -310,6 +451,22 @@ impl<T> Campaign<T> {
     /// Where there are many combinations of what may be lost, tries only those that recovery and check tell apart: a lost
     /// store that nobody reads makes no difference. The structure announces what it reads ([`rio::Medium::loaded`]), as
     /// vista does and [`Sim::load`] does; one that does not must not ask for this.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// campaign().lazy().explore(crash_sim::Model::Adr).assert(); // `Sim::load` announces what it reads.
+    /// ```
     pub fn lazy(mut self) -> Self {
         self.is_lazy = true;
         self.budget.eager = 64;
@@ -342,6 +499,23 @@ impl<T> Campaign<T> {
     }
 
     /// Up to `count` combinations of what may be lost at one crash point are all tried (131,072 by default).
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let report = campaign().eager(1 << 20).explore(crash_sim::Model::Adr);
+    /// assert_eq!(report.uncovered, 0);
+    /// ```
     pub fn eager(mut self, count: u64) -> Self {
         self.budget.eager = count;
         self
@@ -349,6 +523,23 @@ impl<T> Campaign<T> {
 
     /// Where there are more combinations, so many of them are tried (4,096 by default): all kept, all lost, every single
     /// unit and every pair first, then by chance.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let report = campaign().eager(1).samples(64).explore(crash_sim::Model::Adr);
+    /// assert!(report.is_ok());
+    /// ```
     pub fn samples(mut self, count: u64) -> Self {
         self.budget.samples = count;
         self
@@ -386,6 +577,25 @@ impl<T> Campaign<T> {
     /// test, and making a failure small, may take longer. Images are taken from everywhere, not in the order of the
     /// program. How far a campaign comes in a time differs from run to run: for what has to be the same every time there
     /// is [`images_max`](Campaign::images_max).
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let report = campaign().time_max(Duration::from_secs(60)).explore(crash_sim::Model::Adr);
+    /// assert!(report.is_ok() && !report.is_out_of_time);
+    /// ```
     pub fn time_max(mut self, time: Duration) -> Self {
         self.budget.time = time;
         self
@@ -394,6 +604,23 @@ impl<T> Campaign<T> {
     /// Ends at cases of so many crashes, one behind the other: the recovery from the last is checked and not crashed. For what
     /// counts its openings, and so leaves another image after each: new ones would appear for ever. A report calls
     /// [complete](Report::is_complete) what is so up to there.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let report = campaign().crashes_max(1).explore(crash_sim::Model::Adr); // No recovery is crashed.
+    /// assert!(report.is_complete() && report.depth() == 0);
+    /// ```
     ///
     /// # Panics
     /// If it is none at all.
@@ -405,18 +632,66 @@ impl<T> Campaign<T> {
 
     /// How many events, or loads, a recovery or an operation may have before it is taken for endless. What loops without
     /// touching the medium is not noticed; under the machine recorder, neither is what only stores.
+    ///
+    /// ```
+    /// use crash_sim::{Campaign, Model, Oracle, Sim};
+    ///
+    /// let report = Campaign::new("endless", 4096)
+    ///     .create(|sim: Sim| Ok::<_, String>(sim))
+    ///     .open(|sim: Sim| Ok::<_, String>(sim))
+    ///     .operations(1, |sim, _| loop {
+    ///         sim.store(0, 1);
+    ///         # if false { break Ok::<_, String>(()) }
+    ///     })
+    ///     .model(0, |_, _| (), |sim| sim.load(0))
+    ///     .events_max(1000)
+    ///     .explore(Model::Coherent);
+    /// assert_eq!(report.failure.unwrap().oracle, Oracle::Workload);
+    /// ```
     pub fn events_max(mut self, count: usize) -> Self {
         self.budget.events = count;
         self
     }
 
     /// What chance begins with.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let (first, second) = (campaign().seed(7), campaign().seed(7));
+    /// let model = crash_sim::Model::Adr;
+    /// assert_eq!(first.explore(model).images, second.explore(model).images);
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.budget.seed = seed;
         self
     }
 
     /// Does not end with the first failure, but counts all of them.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Model, Sim};
+    /// # let campaign = Campaign::new("word", 4096)
+    /// #     .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #     .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #     .operations(2, |sim, n| {
+    /// #         sim.store(0, n as u64 + 1); // And no flush.
+    /// #         Ok::<_, String>(())
+    /// #     })
+    /// #     .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0));
+    /// let report = campaign.keep_going().explore(Model::Adr);
+    /// assert!(report.failures > 1);
+    /// ```
     pub fn keep_going(mut self) -> Self {
         self.keeps_going = true;
         self
@@ -451,6 +726,26 @@ impl<T> Campaign<T> {
     }
 
     /// Leaves out one event: what is found then shows that the event is needed. See [`mutants`](Campaign::mutants).
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::{Dropped, Model};
+    ///
+    /// let mut campaign = campaign();
+    /// campaign.without(Some(Dropped::Workload(1))); // The first flush, behind the first store.
+    /// assert!(campaign.explore(Model::Adr).failure.is_some(), "it is needed");
+    /// ```
     pub fn without(&mut self, dropped: Option<Dropped>) {
         self.dropped = dropped;
     }

@@ -96,6 +96,19 @@ pub struct Disk {
 }
 
 /// A file of a [`Disk`].
+///
+/// ```
+/// # use crash_sim::disk::{Disk, Fault};
+/// # use std::io::IoSlice;
+/// let disk = Disk::new([("log", 4096)]);
+/// let log = disk.file("log").unwrap();
+/// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+/// log.sync()?;
+/// let mut bytes = [0; 7];
+/// log.read_at(0, &mut bytes)?;
+/// assert_eq!(&bytes, b"written");
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct DiskFile {
     disk: Disk,
@@ -103,6 +116,19 @@ pub struct DiskFile {
 }
 
 /// A call of a run that fails, or is cut short.
+///
+/// ```
+/// # use crash_sim::disk::{Disk, Fault};
+/// # use std::io::IoSlice;
+/// let disk = Disk::new([("log", 4096)]);
+/// let log = disk.file("log").unwrap();
+/// disk.fail(1, Fault::SyncLost);
+/// log.write_all_at(0, &[IoSlice::new(b"lost")])?; // Call 0.
+/// assert!(log.sync().is_err());
+/// log.sync()?; // Says that all is well, and makes nothing durable.
+/// assert!(disk.power_cuts().iter().all(|image| image.bytes("log")[..4] == [0; 4]));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The write fails, and has written nothing.
@@ -150,11 +176,33 @@ struct State {
 
 impl Disk {
     /// A disk with files of these names and lengths, all zero.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// assert_eq!(log.len(), 4096);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn new<N: Into<String>>(files: impl IntoIterator<Item = (N, u64)>) -> Disk {
         Disk::of(Image::new(files.into_iter().map(|(name, len)| (name.into(), len))))
     }
 
     /// A disk that holds what a crash left.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+    /// let after = Disk::of(disk.image()); // The process was killed.
+    /// let mut bytes = [0; 7];
+    /// after.file("log").unwrap().read_at(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"written");
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn of(image: Image) -> Disk {
         let state = State {
             image,
@@ -174,17 +222,49 @@ impl Disk {
     }
 
     /// The file of this name.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// assert!(disk.file("data").is_none());
+    /// # let _ = log;
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn file(&self, name: &str) -> Option<DiskFile> {
         let file = self.lock().image.find(name)?;
         Some(DiskFile { disk: self.clone(), file })
     }
 
     /// What it holds now, with what is not synced: as it is when the process is killed.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+    /// assert!(disk.image().bytes("log").starts_with(b"written"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn image(&self) -> Image {
         self.lock().image.clone()
     }
 
     /// Everything that a power cut may leave now, if there are at most 4,096 different things; otherwise some of them.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"kept?")])?;
+    /// assert_eq!(disk.power_cuts().len(), 2); // The sector has arrived, or not.
+    /// log.sync()?;
+    /// assert_eq!(disk.power_cuts().len(), 1);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn power_cuts(&self) -> Vec<Image> {
         let image = self.image();
         let (cuts, mut images) = (image.cuts(), Vec::new());
@@ -193,16 +273,49 @@ impl Disk {
     }
 
     /// Lets a call fail: the one of this number, where writes and syncs are counted together from 0 on.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// disk.fail(0, Fault::WriteShort);
+    /// assert_eq!(log.write_at(0, &[IoSlice::new(b"12345678")])?, 4);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn fail(&self, call: u32, fault: Fault) {
         self.lock().fault = Some((call, fault));
     }
 
     /// How many writes and syncs there were.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+    /// log.sync()?;
+    /// assert_eq!(disk.call_count(), 2);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn call_count(&self) -> u32 {
         self.lock().calls.len() as u32
     }
 
     /// From now on every call fails, so that nothing changes any more: what a process does that has been killed.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+    /// disk.kill();
+    /// assert!(log.sync().is_err() && log.read_at(0, &mut [0]).is_err());
+    /// assert!(disk.image().bytes("log").starts_with(b"written"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn kill(&self) {
         self.lock().is_dead = true;
     }
@@ -247,16 +360,46 @@ impl State {
 
 impl DiskFile {
     /// Length in bytes.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// assert_eq!(log.len(), 4096);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn len(&self) -> u64 {
         self.disk.lock().image.len_of(self.file)
     }
 
     /// Whether there is no byte.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// assert!(!log.is_empty());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Reads so many bytes, as they were written last.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// let mut bytes = [1; 8];
+    /// log.read_at(4088, &mut bytes)?;
+    /// assert_eq!(bytes, [0; 8]);
+    /// assert!(log.read_at(4090, &mut bytes).is_err());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] behind the end; a [killed](Disk::kill) process.
@@ -272,6 +415,16 @@ impl DiskFile {
 
     /// Writes these parts, one behind the other, and returns how many bytes it has written: all, but for a
     /// [fault](Fault::WriteShort).
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// assert_eq!(log.write_at(0, &[IoSlice::new(b"one"), IoSlice::new(b"two")])?, 6);
+    /// assert!(log.write_at(4096, &[IoSlice::new(b"more")]).is_err());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] behind the end, and nothing is written; a fault; a killed process.
@@ -305,6 +458,17 @@ impl DiskFile {
 
     /// The same until all is written.
     ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// disk.fail(0, Fault::WriteShort);
+    /// log.write_all_at(0, &[IoSlice::new(b"12345678")])?;
+    /// assert_eq!(disk.call_count(), 2); // The rest was written by a second call.
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`write_at`](DiskFile::write_at).
     pub fn write_all_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
@@ -321,6 +485,17 @@ impl DiskFile {
     }
 
     /// Makes durable all that was written to this file before.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Disk, Fault};
+    /// # use std::io::IoSlice;
+    /// let disk = Disk::new([("log", 4096)]);
+    /// let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"durable")])?;
+    /// log.sync()?;
+    /// assert!(disk.power_cuts()[0].bytes("log").starts_with(b"durable"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A fault; a killed process.

@@ -30,6 +30,25 @@ pub use report::{KillFailure, KillMoment, KillReport};
 pub(crate) use victim::Victim;
 
 /// How processes are killed by [`Campaign::kill`].
+///
+/// ```no_run
+/// # use crash_sim::{Campaign, Sim};
+/// # fn campaign() -> Campaign<Sim> {
+/// #     Campaign::new("word", 4096)
+/// #         .create(|sim: Sim| Ok::<_, String>(sim))
+/// #         .open(|sim: Sim| Ok::<_, String>(sim))
+/// #         .operations(2, |sim, n| {
+/// #             sim.store(0, n as u64 + 1);
+/// #             sim.persist(0, 8);
+/// #             Ok::<_, String>(())
+/// #         })
+/// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+/// # }
+/// use crash_sim::KillOptions;
+///
+/// let report = campaign().kill(&KillOptions::new().rounds(30).seed(7));
+/// report.assert();
+/// ```
 pub struct KillOptions {
     rounds: usize,
     seed: u64,
@@ -50,6 +69,11 @@ impl Default for KillOptions {
 
 impl KillOptions {
     /// Twelve rounds of seed 1, in the directory for temporary files; a process is given 20 seconds.
+    ///
+    /// ```
+    /// let options = crash_sim::KillOptions::new();
+    /// assert_eq!(format!("{options:?}"), "KillOptions { rounds: 12, seed: 1, only: None, .. }");
+    /// ```
     pub fn new() -> Self {
         KillOptions {
             rounds: 12,
@@ -63,12 +87,22 @@ impl KillOptions {
     }
 
     /// How many rounds there are: each kills one process in an operation, and every third of them its recoveries too.
+    ///
+    /// ```
+    /// let options = crash_sim::KillOptions::new().rounds(100);
+    /// # assert!(format!("{options:?}").contains("rounds: 100"));
+    /// ```
     pub fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
 
     /// What chance begins with. Counted moments are the same for the same seed.
+    ///
+    /// ```
+    /// let options = crash_sim::KillOptions::new().seed(7);
+    /// # assert!(format!("{options:?}").contains("seed: 7"));
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -77,6 +111,11 @@ impl KillOptions {
     /// Runs one round of this seed again, on a file that has seen the rounds before it: for regression tests. What was
     /// found at a counted moment is found again; a kill by the clock comes at the same time, and not at the same
     /// instruction.
+    ///
+    /// ```
+    /// let options = crash_sim::KillOptions::new().replay(7, 3); // As `7.3` in a replay line.
+    /// # assert!(format!("{options:?}").contains("only: Some(3)"));
+    /// ```
     pub fn replay(mut self, seed: u64, round: usize) -> Self {
         self.seed = seed;
         self.only = Some(round);
@@ -84,6 +123,12 @@ impl KillOptions {
     }
 
     /// How long one process may take before it is said to hang.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = crash_sim::KillOptions::new().time_limit(Duration::from_secs(60));
+    /// ```
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -91,6 +136,10 @@ impl KillOptions {
 
     /// Where the files are, for as long as the rounds last. What a kill shows does not depend on it, but the speed does:
     /// rio syncs files on disks.
+    ///
+    /// ```
+    /// let options = crash_sim::KillOptions::new().dir("/dev/shm"); // Where no sync takes time.
+    /// ```
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
         self
@@ -98,6 +147,12 @@ impl KillOptions {
 
     /// The program and its arguments that come to this call again: needed outside of tests, where it cannot be known. It
     /// is killed, so it must be the program itself, and nothing that starts it.
+    ///
+    /// ```
+    /// let program = std::env::current_exe()?.display().to_string();
+    /// let options = crash_sim::KillOptions::new().command(vec![program, "kill".to_owned()]);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there is no program.
@@ -108,6 +163,10 @@ impl KillOptions {
     }
 
     /// Is called behind each round.
+    ///
+    /// ```
+    /// let options = crash_sim::KillOptions::new().progress(|report| eprint!("\r{} kills", report.kills.len()));
+    /// ```
     pub fn progress(mut self, progress: impl FnMut(&KillReport) + 'static) -> Self {
         self.progress = RefCell::new(Some(Box::new(progress)));
         self
@@ -129,6 +188,29 @@ impl<T> Campaign<T> {
     ///
     /// Each process is this test once more, up to this call, which does not return there: what the test does before
     /// should be quick, and always the same. A campaign that is killed has a name of its own in its test.
+    ///
+    /// ```no_run
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::KillOptions;
+    ///
+    /// #[test]
+    /// fn survives_being_killed() {
+    ///     let report = campaign().kill(&KillOptions::new());
+    ///     assert!(report.is_ok(), "{report}");
+    ///     println!("{} kills, {} of them in a recovery", report.kills.len(), report.recovery_kills());
+    /// }
+    /// ```
     ///
     /// # Panics
     /// If a closure or the operations are missing, or if this is not a thread of a test and no

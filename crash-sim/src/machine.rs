@@ -64,6 +64,8 @@ mod stub; // the same names elsewhere
 pub use stub::{Arena, in_file, in_memory, mark};
 
 /// What the program may do with the view.
+///
+/// Example: see [`Arena::protect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// Load and store.
@@ -75,6 +77,8 @@ pub enum Protection {
 }
 
 /// What to record, and what to leave out.
+///
+/// Example: see [`Arena::trace`].
 #[derive(Clone, Copy, Debug)]
 pub struct TraceOptions<'a> {
     /// Record loads too. Every load then traps.
@@ -99,6 +103,16 @@ impl Default for TraceOptions<'_> {
 }
 
 /// What stood in the way of a trace.
+///
+/// ```
+/// use crash_sim::machine::{ARENA_LIMIT, Arena, MachineError};
+///
+/// match Arena::new(ARENA_LIMIT + 1) {
+///     Err(MachineError::TooLarge { limit, .. }) => assert_eq!(limit, ARENA_LIMIT),
+///     Err(error) => println!("no machine recorder here: {error}"),
+///     Ok(_) => unreachable!(),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MachineError {
@@ -160,6 +174,13 @@ pub enum MachineError {
 pub const ARENA_LIMIT: u64 = 1 << 30;
 
 /// Whether an event is one of those that [`TraceOptions::skip`] counts.
+///
+/// ```
+/// use crash_sim::machine::is_counted;
+/// use crash_sim::trace::Event;
+///
+/// assert!(is_counted(&Event::Fence) && !is_counted(&Event::Load { offset: 0, len: 8 }));
+/// ```
 pub fn is_counted(event: &Event) -> bool {
     matches!(event, Event::Store { .. } | Event::Flush { .. } | Event::Fence)
 }

@@ -37,6 +37,10 @@ pub enum Model {
 
 impl Model {
     /// The domain for which code has to be written to survive it.
+    ///
+    /// ```
+    /// assert_eq!(crash_sim::Model::Adr.domain(), rio::Domain::Adr);
+    /// ```
     pub fn domain(self) -> Domain {
         match self {
             Model::Coherent | Model::PowerLoss => Domain::PageCache,
@@ -45,6 +49,11 @@ impl Model {
     }
 
     /// What a campaign under this model cannot see.
+    ///
+    /// ```
+    /// println!("not seen: {}", crash_sim::Model::Coherent.blind_spots());
+    /// # assert!(crash_sim::Model::Coherent.blind_spots().contains("flushes"));
+    /// ```
     pub fn blind_spots(self) -> &'static str {
         match self {
             Model::Coherent => {

@@ -12,6 +12,8 @@ use crate::trace::Event;
 
 /// An event that is left out, counted among the stores, write-backs and fences. The program does not notice: the store is
 /// in the cache and never arrives, the write-back and the fence do not happen.
+///
+/// Example: see [`Campaign::without`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dropped {
     /// The one of this number in the workload.
@@ -26,6 +28,24 @@ pub(crate) fn can_be_dropped(event: &Event) -> bool {
 }
 
 /// What became of all that were left out.
+///
+/// ```
+/// # use crash_sim::{Campaign, Sim};
+/// # fn campaign() -> Campaign<Sim> {
+/// #     Campaign::new("word", 4096)
+/// #         .create(|sim: Sim| Ok::<_, String>(sim))
+/// #         .open(|sim: Sim| Ok::<_, String>(sim))
+/// #         .operations(2, |sim, n| {
+/// #             sim.store(0, n as u64 + 1);
+/// #             sim.persist(0, 8);
+/// #             Ok::<_, String>(())
+/// #         })
+/// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+/// # }
+/// let mutants = campaign().mutants(&[crash_sim::Model::Adr]);
+/// println!("{mutants}");
+/// assert_eq!(mutants.mutants.len(), 6); // A store, a flush and a fence in each of two operations.
+/// ```
 #[derive(Clone, Debug)]
 pub struct Mutants {
     /// Name of the campaign.
@@ -37,6 +57,27 @@ pub struct Mutants {
 }
 
 /// One event left out.
+///
+/// ```
+/// # use crash_sim::{Campaign, Sim};
+/// # fn campaign() -> Campaign<Sim> {
+/// #     Campaign::new("word", 4096)
+/// #         .create(|sim: Sim| Ok::<_, String>(sim))
+/// #         .open(|sim: Sim| Ok::<_, String>(sim))
+/// #         .operations(2, |sim, n| {
+/// #             sim.store(0, n as u64 + 1);
+/// #             sim.persist(0, 8);
+/// #             Ok::<_, String>(())
+/// #         })
+/// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+/// # }
+/// use crash_sim::{Dropped, trace::Event};
+///
+/// let mutants = campaign().mutants(&[crash_sim::Model::Adr]);
+/// let first = &mutants.mutants[0];
+/// assert!(first.dropped == Dropped::Workload(0) && matches!(first.event, Event::Store { .. }));
+/// assert!(first.noticed.is_some());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Mutant {
     /// Which one.
@@ -83,11 +124,48 @@ pub(crate) fn run<T>(campaign: &mut Campaign<T>, models: &[Model]) -> Mutants {
 
 impl Mutants {
     /// Those that no model noticed.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let mutants = campaign().mutants(&[crash_sim::Model::Adr]);
+    /// for mutant in mutants.unnoticed() {
+    ///     println!("needless, or not looked for: {:?} at {}", mutant.event, mutant.source);
+    /// }
+    /// # assert_eq!(mutants.unnoticed().count(), 0);
+    /// ```
     pub fn unnoticed(&self) -> impl Iterator<Item = &Mutant> {
         self.mutants.iter().filter(|mutant| mutant.noticed.is_none())
     }
 
     /// How many were noticed, of how many.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let mutants = campaign().mutants(&[crash_sim::Model::Adr]);
+    /// assert_eq!(mutants.score(), (6, 6)); // Every event is needed.
+    /// ```
     pub fn score(&self) -> (usize, usize) {
         (self.mutants.len() - self.unnoticed().count(), self.mutants.len())
     }

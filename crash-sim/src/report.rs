@@ -13,6 +13,24 @@ use crate::case::Case;
 pub(crate) const REPLAY: &str = "CRASH_SIM_REPLAY";
 
 /// See the module. Printing it gives a few lines for people.
+///
+/// ```
+/// # use crash_sim::{Campaign, Sim};
+/// # fn campaign() -> Campaign<Sim> {
+/// #     Campaign::new("word", 4096)
+/// #         .create(|sim: Sim| Ok::<_, String>(sim))
+/// #         .open(|sim: Sim| Ok::<_, String>(sim))
+/// #         .operations(2, |sim, n| {
+/// #             sim.store(0, n as u64 + 1);
+/// #             sim.persist(0, 8);
+/// #             Ok::<_, String>(())
+/// #         })
+/// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+/// # }
+/// let report = campaign().explore(crash_sim::Model::Adr);
+/// println!("{report}");
+/// assert!(report.images > 0 && report.recoveries >= report.images as u64);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Name of the campaign.
@@ -54,6 +72,22 @@ pub struct Report {
 }
 
 /// What must hold and did not.
+///
+/// A campaign whose operations forget to flush:
+///
+/// ```
+/// # use crash_sim::{Campaign, Model, Sim};
+/// # let campaign = Campaign::new("word", 4096)
+/// #     .create(|sim: Sim| Ok::<_, String>(sim))
+/// #     .open(|sim: Sim| Ok::<_, String>(sim))
+/// #     .operations(2, |sim, n| {
+/// #         sim.store(0, n as u64 + 1); // And no flush.
+/// #         Ok::<_, String>(())
+/// #     })
+/// #     .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0));
+/// let report = campaign.explore(Model::Adr);
+/// assert_eq!(report.failure.unwrap().oracle, crash_sim::Oracle::Durability);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Oracle {
     /// The state is neither the one before the operation in flight nor the one after it.
@@ -89,6 +123,23 @@ impl fmt::Display for Oracle {
 }
 
 /// A case in which something does not hold.
+///
+/// A campaign whose operations forget to flush:
+///
+/// ```
+/// # use crash_sim::{Campaign, Model, Sim};
+/// # let campaign = Campaign::new("word", 4096)
+/// #     .create(|sim: Sim| Ok::<_, String>(sim))
+/// #     .open(|sim: Sim| Ok::<_, String>(sim))
+/// #     .operations(2, |sim, n| {
+/// #         sim.store(0, n as u64 + 1); // And no flush.
+/// #         Ok::<_, String>(())
+/// #     })
+/// #     .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0));
+/// let failure = campaign.explore(Model::Adr).failure.unwrap();
+/// println!("{failure}"); // It ends in the line that replays it.
+/// assert!(campaign.replay(Model::Adr, &failure.case).failure.is_some());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What does not hold.
@@ -200,12 +251,45 @@ impl Report {
 
     /// The largest number of crashes after which an image appeared that none with fewer crashes had shown, less one: 0 if
     /// crashing recovery shows nothing new, 1 for a right undo log.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// assert_eq!(campaign().explore(crash_sim::Model::Adr).depth(), 0); // Opening stores nothing.
+    /// ```
     pub fn depth(&self) -> usize {
         self.levels.len().saturating_sub(1)
     }
 
     /// Whether every image that the model allows was recovered: nothing sampled, nothing left, nothing skipped, and no
     /// end at a failure or by the clock. What is beyond the workload, such as how often it is resumed, does not count.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let report = campaign().explore(crash_sim::Model::Adr);
+    /// assert!(report.is_complete());
+    /// ```
     pub fn is_complete(&self) -> bool {
         self.uncovered == 0
             && self.left == 0
@@ -215,6 +299,25 @@ impl Report {
     }
 
     /// Whether it ran and found nothing.
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// use crash_sim::{Model, Recorder};
+    ///
+    /// let report = campaign().recorder(Recorder::Machine).explore(Model::Coherent);
+    /// assert!(report.is_ok() || report.skipped.is_some(), "{report}");
+    /// ```
     pub fn is_ok(&self) -> bool {
         self.failure.is_none() && self.skipped.is_none()
     }

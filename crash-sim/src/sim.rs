@@ -35,6 +35,18 @@ pub(crate) enum Watch {
 ///
 /// It stands for a region: a structure that is generic over [`rio::Medium`] runs on it unchanged. Under the kill
 /// recorder it is a region, on a real file.
+///
+/// ```
+/// use crash_sim::{Campaign, Model, Sim};
+/// use rio::Medium;
+///
+/// let campaign = Campaign::new("length", 4096)
+///     .create(|sim: Sim| Ok::<_, String>(sim))
+///     .open(|sim: Sim| Ok::<_, String>(sim))
+///     .operations(1, |_: &mut Sim, _| Ok::<_, String>(()))
+///     .model(4096, |_, _| (), |sim| sim.len());
+/// campaign.explore(Model::Coherent).assert();
+/// ```
 pub struct Sim {
     base: NonNull<u8>,
     domain: Domain,
@@ -458,6 +470,20 @@ impl Sim {
     /// Writes everything stored so far to the device below the page cache, as far as the model of a power loss is
     /// concerned; on a real file it does so.
     ///
+    /// ```
+    /// use crash_sim::{Campaign, Model, Sim};
+    ///
+    /// let campaign = Campaign::new("page cache", 4096)
+    ///     .create(|sim: Sim| Ok::<_, String>(sim))
+    ///     .open(|sim: Sim| Ok::<_, String>(sim))
+    ///     .operations(1, |sim, _| {
+    ///         sim.store(0, 7);
+    ///         sim.sync() // As `msync` would.
+    ///     })
+    ///     .model(0, |word, _| *word = 7, |sim| sim.load(0));
+    /// campaign.explore(Model::PowerLoss).assert();
+    /// ```
+    ///
     /// # Errors
     /// The system's, on a real file.
     pub fn sync(&self) -> Result<(), rio::Error> {
@@ -472,6 +498,21 @@ impl Sim {
 
     /// A word of eight bytes, for the small structures that need no library.
     ///
+    /// As the view of a campaign:
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Model, Sim};
+    /// # Campaign::new("doc", 4096)
+    /// #     .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #     .open(|sim: Sim| Ok::<_, String>(sim))
+    /// .operations(1, |sim, _| {
+    ///     sim.store(0, sim.load(0) + 7);
+    ///     Ok::<_, String>(sim.persist(0, 8))
+    /// })
+    /// #     .model(0, |word, _| *word = 7, |sim| sim.load(0))
+    /// #     .explore(Model::Adr).assert();
+    /// ```
+    ///
     /// # Panics
     /// If the offset is not a multiple of 8 inside the medium.
     #[inline(always)]
@@ -483,6 +524,21 @@ impl Sim {
 
     /// Stores a word of eight bytes. Durable as the domain has it.
     ///
+    /// As an operation of a campaign:
+    ///
+    /// ```
+    /// # use crash_sim::{Campaign, Model, Sim};
+    /// # Campaign::new("doc", 4096)
+    /// #     .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #     .open(|sim: Sim| Ok::<_, String>(sim))
+    /// .operations(1, |sim, _| {
+    ///     sim.store(0, 7);
+    ///     Ok::<_, String>(sim.persist(0, 8))
+    /// })
+    /// #     .model(0, |word, _| *word = 7, |sim| sim.load(0))
+    /// #     .explore(Model::Adr).assert();
+    /// ```
+    ///
     /// # Panics
     /// As [`load`](Sim::load).
     #[inline(always)] // So that the machine's instruction belongs to a line of the caller.
@@ -493,6 +549,8 @@ impl Sim {
     }
 
     /// Flushes and fences: what was stored to these bytes is durable on return.
+    ///
+    /// Example: see [`store`](Sim::store).
     #[inline(always)]
     pub fn persist(&self, offset: u64, len: u64) {
         self.flush(offset, len);

@@ -43,6 +43,16 @@ use std::time::Duration;
 use crate::trace::Trace;
 
 /// What was recorded.
+///
+/// ```no_run
+/// # use crash_sim::stepper::{self, StepError, Stepper};
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # static WORD: AtomicU64 = AtomicU64::new(0);
+/// let recording = stepper::record("one store", WORD.as_ptr().cast(), 8, || WORD.store(7, Ordering::Relaxed))?;
+/// assert_eq!((recording.before[0], recording.after[0]), (0, 7));
+/// println!("{} instructions in {:?}", recording.steps, recording.duration);
+/// # Ok::<_, StepError>(())
+/// ```
 #[derive(Clone)]
 pub struct Recording {
     /// What happened to the memory; `site` is the address of the instruction, in the child.
@@ -65,6 +75,18 @@ impl fmt::Debug for Recording {
 }
 
 /// Why nothing was recorded.
+///
+/// ```no_run
+/// # use crash_sim::stepper::{self, StepError, Stepper};
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # static WORD: AtomicU64 = AtomicU64::new(0);
+/// match stepper::record("one store", WORD.as_ptr().cast(), 8, || WORD.store(7, Ordering::Relaxed)) {
+///     Ok(recording) => println!("{recording:?}"),
+///     Err(error) if error.is_skip() => println!("not here: {error}"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok::<_, StepError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
@@ -101,6 +123,13 @@ pub enum StepError {
 
 impl StepError {
     /// Whether it could not run here, rather than went wrong.
+    ///
+    /// ```
+    /// use crash_sim::stepper::StepError;
+    /// use std::time::Duration;
+    ///
+    /// assert!(StepError::Unsupported.is_skip() && !StepError::Late(Duration::from_secs(60)).is_skip());
+    /// ```
     pub fn is_skip(&self) -> bool {
         matches!(self, StepError::Unsupported | StepError::Refused { .. } | StepError::NotHere)
     }
@@ -108,6 +137,8 @@ impl StepError {
 
 /// Records the stores, write-backs and fences of `run` that concern `len` bytes from `address` on: a [`Stepper`] with the
 /// defaults.
+///
+/// Example: see the [module](self).
 ///
 /// # Errors
 /// See [`StepError`].
@@ -120,6 +151,18 @@ pub fn record(name: &str, address: *const u8, len: u64, run: impl FnOnce()) -> R
 /// The child is this test once more, up to the call of [`memory`](Stepper::memory) or [`file`](Stepper::file) with the
 /// same name, which runs the code and does not return there; in the parent the code does not run. So the test has to do
 /// the same every time, and what it does before should be quick.
+///
+/// ```no_run
+/// # use crash_sim::stepper::{self, StepError, Stepper};
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # static WORD: AtomicU64 = AtomicU64::new(0);
+/// let stepper = Stepper::new("with loads").loads();
+/// let recording = stepper.memory(WORD.as_ptr().cast(), 8, || {
+///     WORD.load(Ordering::Relaxed);
+/// })?;
+/// assert_eq!(recording.trace.len(), 1);
+/// # Ok::<_, StepError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stepper {
     name: String,
@@ -130,23 +173,39 @@ pub struct Stepper {
 
 impl Stepper {
     /// Without loads, within a minute. The name is the only one of its kind in its test.
+    ///
+    /// Example: see [`Stepper`].
     pub fn new(name: impl Into<String>) -> Self {
         Stepper { name: name.into(), loads: false, time_limit: Duration::from_secs(60), command: None }
     }
 
     /// Records loads as well.
+    ///
+    /// Example: see [`Stepper`].
     pub fn loads(mut self) -> Self {
         self.loads = true;
         self
     }
 
     /// How long it may take, the start of the child with it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let stepper = crash_sim::stepper::Stepper::new("long").time_limit(Duration::from_secs(600));
+    /// ```
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
     }
 
     /// The program and its arguments that come to this call again: needed outside of tests, where it cannot be known.
+    ///
+    /// ```
+    /// let program = std::env::current_exe()?.display().to_string();
+    /// let stepper = crash_sim::stepper::Stepper::new("one store").command(vec![program, "step".to_owned()]);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there is no program.
@@ -158,6 +217,8 @@ impl Stepper {
 
     /// Records what concerns `len` bytes from `address` on, which should be the start of a cache line. Offsets count from
     /// there. The memory is looked at from outside, by its address: that it is readable is all that is asked.
+    ///
+    /// Example: see [`Stepper`].
     ///
     /// # Errors
     /// See [`StepError`].
@@ -172,6 +233,19 @@ impl Stepper {
     /// Offsets are those in the file. A file that is made without a name and linked later is known by its directory: of
     /// those there should be only this one. `msync`, `fsync` and `fdatasync` of it are recorded too; what is written to it
     /// otherwise than by mapping is not.
+    ///
+    /// ```no_run
+    /// # use crash_sim::stepper::{self, StepError, Stepper};
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// # static WORD: AtomicU64 = AtomicU64::new(0);
+    /// # let path = std::env::temp_dir().join("stepped");
+    /// let recording = Stepper::new("a region").file(&path, || {
+    ///     let region = rio::Region::create(&path, 1 << 20).unwrap();
+    ///     region.close().unwrap();
+    /// })?;
+    /// println!("creating it stored {} times", recording.trace.len());
+    /// # Ok::<_, StepError>(())
+    /// ```
     ///
     /// # Errors
     /// See [`StepError`].

@@ -5,6 +5,8 @@
 use std::fmt;
 
 /// One thing that happened.
+///
+/// Example: see [`Trace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Bytes were stored, by one instruction (machine) or as one word of what the library announced (seam). They are
@@ -64,6 +66,12 @@ pub enum Event {
 
 impl Event {
     /// Whether it marks a moment of the program, and nothing happens to the memory.
+    ///
+    /// ```
+    /// use crash_sim::trace::Event;
+    ///
+    /// assert!(Event::Ack { op: 1 }.is_mark() && !Event::Fence.is_mark());
+    /// ```
     pub fn is_mark(&self) -> bool {
         matches!(self, Event::Begin { .. } | Event::Ack { .. } | Event::Opened { .. })
     }
@@ -75,6 +83,8 @@ impl Event {
 }
 
 /// Where in the program an event came from: the address of the instruction, or 0 if the recorder does not see it.
+///
+/// Example: see [`Trace::site`].
 pub type Site = u64;
 
 /// A recorded stream of events.
@@ -99,36 +109,85 @@ impl Trace {
     pub(crate) const EMPTY: Trace = Trace { events: Vec::new(), sites: Vec::new(), data: Vec::new() };
 
     /// An empty one.
+    ///
+    /// ```
+    /// assert!(crash_sim::trace::Trace::new().events().is_empty());
+    /// ```
     pub fn new() -> Self {
         Trace::EMPTY
     }
 
     /// The events, in order.
+    ///
+    /// ```
+    /// use crash_sim::trace::{Event, Trace};
+    ///
+    /// let mut trace = Trace::new();
+    /// trace.push(Event::Flush { offset: 0 }, 0);
+    /// trace.push(Event::Fence, 0);
+    /// assert_eq!(trace.events(), [Event::Flush { offset: 0 }, Event::Fence]);
+    /// ```
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
     /// How many events there are.
+    ///
+    /// ```
+    /// # let mut trace = crash_sim::trace::Trace::new();
+    /// trace.push_store(0, &[1; 8], false, 0);
+    /// assert_eq!(trace.len(), 1);
+    /// ```
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
     /// Whether nothing happened.
+    ///
+    /// ```
+    /// # let mut trace = crash_sim::trace::Trace::new();
+    /// assert!(trace.is_empty());
+    /// trace.push_store(0, &[1; 8], false, 0);
+    /// assert!(!trace.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
     /// Where an event came from.
+    ///
+    /// ```
+    /// # use crash_sim::trace::{Event, Trace};
+    /// # let mut trace = Trace::new();
+    /// trace.push(Event::Fence, 0x40_1000);
+    /// trace.push(Event::Fence, 0); // Of which no site is known.
+    /// assert_eq!((trace.site(0), trace.site(1)), (0x40_1000, 0));
+    /// ```
     pub fn site(&self, index: usize) -> Site {
         self.sites.get(index).copied().unwrap_or(0)
     }
 
     /// The bytes of a store that starts at `at` in the data.
+    ///
+    /// ```
+    /// # use crash_sim::trace::{Event, Trace};
+    /// # let mut trace = Trace::new();
+    /// trace.push_store(64, b"stored", false, 0);
+    /// let Event::Store { len, at, .. } = trace.events()[0] else { unreachable!() };
+    /// assert_eq!(trace.data(at, len), b"stored");
+    /// ```
     pub fn data(&self, at: u32, len: u32) -> &[u8] {
         &self.data[at as usize..at as usize + len as usize]
     }
 
     /// Appends a store.
+    ///
+    /// ```
+    /// # use crash_sim::trace::{Event, Trace};
+    /// # let mut trace = Trace::new();
+    /// trace.push_store(64, &[1; 16], true, 0); // Past the cache.
+    /// assert!(matches!(trace.events()[0], Event::Store { offset: 64, len: 16, is_streaming: true, .. }));
+    /// ```
     pub fn push_store(&mut self, offset: u64, bytes: &[u8], is_streaming: bool, site: Site) {
         let at = u32::try_from(self.data.len()).expect("a trace stores less than 4 GiB");
         self.data.extend_from_slice(bytes);
@@ -136,6 +195,13 @@ impl Trace {
     }
 
     /// Appends an event that has no bytes.
+    ///
+    /// ```
+    /// # use crash_sim::trace::{Event, Trace};
+    /// # let mut trace = Trace::new();
+    /// trace.push(Event::Sync { offset: 0, len: 4096 }, 0);
+    /// assert_eq!(trace.events(), [Event::Sync { offset: 0, len: 4096 }]);
+    /// ```
     pub fn push(&mut self, event: Event, site: Site) {
         if site != 0 {
             self.sites.resize(self.events.len(), 0);
@@ -158,6 +224,14 @@ impl Trace {
     }
 
     /// Forgets all, and keeps the memory.
+    ///
+    /// ```
+    /// # use crash_sim::trace::{Event, Trace};
+    /// # let mut trace = Trace::new();
+    /// trace.push(Event::Fence, 0);
+    /// trace.clear();
+    /// assert!(trace.is_empty());
+    /// ```
     pub fn clear(&mut self) {
         self.events.clear();
         self.sites.clear();

@@ -13,16 +13,82 @@ use std::path::{Path, PathBuf};
 /// What [`write_at`](Device::write_at) wrote is durable after a [`sync`](Device::sync) that began later and succeeded.
 /// Before that any part of it may be durable, in sectors of 512 bytes, in any order. Reads see what was written.
 /// Calls may come from several threads.
+///
+/// A device of one's own, as a test may use it:
+///
+/// ```
+/// use std::io::{self, IoSlice};
+/// use std::sync::Mutex;
+///
+/// /// Bytes that persist as long as the process does.
+/// struct Memory(Mutex<Vec<u8>>);
+///
+/// impl lrvm::Device for Memory {
+///     fn len(&self) -> u64 {
+///         self.0.lock().unwrap().len() as u64
+///     }
+///     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+///         let all = self.0.lock().unwrap();
+///         let found = all.get(offset as usize..).and_then(|from| from.get(..bytes.len()));
+///         bytes.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+///         Ok(())
+///     }
+///     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+///         let new: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+///         self.0.lock().unwrap()[offset as usize..][..new.len()].copy_from_slice(&new);
+///         Ok(())
+///     }
+///     fn sync(&self) -> io::Result<()> {
+///         Ok(()) // Nothing is more durable than it was.
+///     }
+/// }
+///
+/// lrvm::create_log_on(&Memory(Mutex::new(vec![0; 1 << 20])))?;
+/// # Ok::<_, lrvm::Error>(())
+/// ```
 pub trait Device: Send + Sync {
     /// Length in bytes, which does not change.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// assert_eq!(device.len(), 4096);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     fn len(&self) -> u64;
 
     /// Whether there is no byte at all.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// assert!(!device.is_empty());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Reads so many bytes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// let mut bytes = [1; 8];
+    /// device.read_at(4088, &mut bytes)?;
+    /// assert_eq!(bytes, [0; 8]);
+    /// assert!(device.read_at(4090, &mut bytes).is_err(), "beyond the end");
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::UnexpectedEof`] behind the end.
@@ -30,11 +96,37 @@ pub trait Device: Send + Sync {
 
     /// Writes these parts, one behind the other, in one go where the system can.
     ///
+    /// A crash before the next sync leaves each sector as it was or as it was written, whatever the others are.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// device.write_at(100, &[IoSlice::new(b"one"), IoSlice::new(b"two")])?;
+    /// let mut bytes = [0; 6];
+    /// device.read_at(100, &mut bytes)?;
+    /// assert_eq!(&bytes, b"onetwo");
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The system's; any part may have been written then.
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()>;
 
     /// Makes durable all that was written before.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// device.write_at(0, &[IoSlice::new(b"kept")])?;
+    /// device.sync()?; // Durable from here on.
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The system's; what was written before is then in doubt for ever, whatever a later sync says.
@@ -43,6 +135,18 @@ pub trait Device: Send + Sync {
     /// Makes durable also what an earlier owner wrote and did not come to sync, as it was killed: before anything is built
     /// upon it. By default a sync, which on a file does that.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// # drop(device);
+    /// let device = FileDevice::open(&path)?;
+    /// device.settle()?; // Whatever is read from here on is durable.
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`sync`](Device::sync).
     fn settle(&self) -> io::Result<()> {
@@ -50,14 +154,37 @@ pub trait Device: Send + Sync {
     }
 
     /// The file, if it is one that can be mapped.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// assert_eq!(device.file().unwrap().metadata()?.len(), 4096);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     fn file(&self) -> Option<&File> {
         None
     }
 }
 
 /// Where segments are found by name.
+///
+/// Example: see [`on_rio::Partition`](crate::on_rio::Partition), which is one.
 pub trait Devices: Send + Sync {
     /// The one name that the log keeps for what is called `name` here: the same for whatever else it may be called.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # lrvm::create_segment(&path, 4096)?;
+    /// use lrvm::{Devices, FileSystem};
+    ///
+    /// let files = FileSystem::new(dir.path())?;
+    /// assert_eq!(files.resolve(&path)?.to_str(), Some("data")); // However long its path is.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The system's.
@@ -65,12 +192,36 @@ pub trait Devices: Send + Sync {
 
     /// Opens a segment by its kept name, for this owner alone.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # lrvm::create_segment(dir.path().join("data"), 4096)?;
+    /// use lrvm::{Devices, FileSystem};
+    ///
+    /// let files = FileSystem::new(dir.path())?;
+    /// let device = files.open("data".as_ref())?;
+    /// assert!(files.open("data".as_ref()).is_err(), "one owner at a time");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The system's; [`io::ErrorKind::ResourceBusy`] if another has it open.
     fn open(&self, name: &Path) -> io::Result<Box<dyn Device>>;
 }
 
 /// Files, by path. Kept names are relative to a directory if they lie below it, so that log and segments can move together.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let log = dir.path().join("log");
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// use lrvm::{FileDevice, FileSystem, Options};
+///
+/// // As `Options::open` does it:
+/// let (device, files) = (FileDevice::open(&log)?, FileSystem::new(dir.path())?);
+/// let rvm = Options::new().open_on(Box::new(device), Box::new(files), "log")?;
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FileSystem {
     base: PathBuf,
@@ -78,6 +229,14 @@ pub struct FileSystem {
 
 impl FileSystem {
     /// Files whose kept names are relative to the directory `base`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// use lrvm::FileSystem;
+    ///
+    /// assert!(FileSystem::new(dir.path()).is_ok() && FileSystem::new(dir.path().join("none")).is_err());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The system's, if there is no such directory.
@@ -103,6 +262,18 @@ impl Devices for FileSystem {
 }
 
 /// One file, or block device, locked for this owner.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("device");
+/// # use lrvm::{Device, FileDevice};
+/// # use std::io::IoSlice;
+/// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+/// device.write_at(0, &[IoSlice::new(b"kept")])?;
+/// device.sync()?;
+/// assert!(std::fs::read(&path)?.starts_with(b"kept"));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FileDevice {
     file: File,
@@ -111,6 +282,18 @@ pub struct FileDevice {
 
 impl FileDevice {
     /// Opens the file at `path`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |_| Ok(()))?;
+    /// assert!(FileDevice::open(&path).is_err(), "one owner at a time");
+    /// drop(device);
+    /// assert_eq!(FileDevice::open(&path)?.len(), 4096);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::ResourceBusy`] if it is locked.
@@ -131,6 +314,22 @@ impl FileDevice {
 
     /// Makes a file of `len` bytes, all zero and really written, that gets its name when `fill` has been done with it
     /// and all of it is durable.
+    ///
+    /// A crash in the middle leaves no file of this name, or the whole one; beside it there may be a hidden one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("device");
+    /// # use lrvm::{Device, FileDevice};
+    /// # use std::io::IoSlice;
+    /// let device = FileDevice::create(&path, 4096, |device| {
+    ///     assert!(!path.exists(), "not before it is whole");
+    ///     device.write_at(0, &[IoSlice::new(b"magic")])
+    /// })?;
+    /// assert!(std::fs::read(&path)?.starts_with(b"magic"));
+    /// assert!(FileDevice::create(&path, 4096, |_| Ok(())).is_err(), "there is one");
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::AlreadyExists`] if there is one. There is then no new file.

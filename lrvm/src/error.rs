@@ -4,10 +4,28 @@ use std::io;
 use std::sync::Arc;
 
 /// The result of what can go wrong.
+///
+/// ```
+/// fn balance(region: &lrvm::Region) -> lrvm::Result<u64> {
+///     region.read(0)
+/// }
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of lrvm. Nothing is half done when one is returned; after [`Error::Poisoned`] and whatever poisons, only what
 /// was reported durable before can be relied upon, and opening the log anew finds out the rest.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// use lrvm::{Error, Rvm};
+///
+/// match Rvm::open(dir.path().join("log")) {
+///     Err(Error::Damaged { offset, what, .. }) => println!("at {offset}: {what}: restore a copy"),
+///     Err(error) => println!("{error}"), // There is no such file.
+///     Ok(_) => unreachable!(),
+/// }
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

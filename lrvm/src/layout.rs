@@ -32,6 +32,18 @@ pub const RING_LEN_MAX: u64 = 1 << 48;
 pub const COUNT_MAX: u64 = u64::MAX / 2;
 
 /// The status block: where the log begins, and what is known of its end.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("log");
+/// use lrvm::layout::{LOG_MAGIC, STATUS_OFFSETS, Status};
+///
+/// lrvm::create_log(&path, 1 << 16)?;
+/// let bytes = std::fs::read(&path)?;
+/// let status: Status = bytemuck::pod_read_unaligned(&bytes[STATUS_OFFSETS[0] as usize..][..256]);
+/// assert_eq!((status.magic, status.ring_len, status.head), (LOG_MAGIC, 1 << 16, status.tail));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Status {
@@ -72,6 +84,27 @@ pub struct Status {
 }
 
 /// Which segment a number in the records means. Written and durable before a record refers to it.
+///
+/// With a transaction `tx` on a region of the segment `data`:
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # use lrvm::layout::*;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// let bytes = std::fs::read(&log)?;
+/// let entry: SegmentEntry = bytemuck::pod_read_unaligned(&bytes[SEGMENTS_OFFSET as usize..][..1024]);
+/// assert_eq!(&entry.name[..entry.name_len as usize], b"data");
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct SegmentEntry {
@@ -94,6 +127,27 @@ pub const TRAILER_MAGIC: [u8; 4] = *b"LEND";
 pub const LAST_OF_BATCH: u32 = 1;
 
 /// Start of a record: one committed transaction. Its ranges follow, then a [`RecordTrailer`].
+///
+/// With a transaction `tx` on the region `all`, the first of a log:
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # use lrvm::layout::*;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// let bytes = std::fs::read(&log)?;
+/// let record: RecordHeader = bytemuck::pod_read_unaligned(&bytes[RING_OFFSET as usize..][..64]);
+/// assert_eq!((record.magic, record.flags, record.range_count), (RECORD_MAGIC, LAST_OF_BATCH, 1));
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct RecordHeader {
@@ -121,6 +175,29 @@ pub struct RecordHeader {
 }
 
 /// Start of a range in a record: its new bytes follow, padded with zeroes to a multiple of 8.
+///
+/// With a transaction `tx` on the region `all`, the first of a log:
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # use lrvm::layout::*;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 16, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// let bytes = std::fs::read(&log)?;
+/// let at = RING_OFFSET as usize + RECORD_HEADER_LEN;
+/// let range: RangeHeader = bytemuck::pod_read_unaligned(&bytes[at..][..RANGE_HEADER_LEN]);
+/// assert_eq!((range.segment, range.offset, range.len), (0, 16, 8));
+/// assert_eq!(bytes[at + RANGE_HEADER_LEN], 7); // The new bytes follow.
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct RangeHeader {
@@ -137,6 +214,28 @@ pub struct RangeHeader {
 }
 
 /// End of a record, from which it is found when the log is walked from its tail.
+///
+/// With a transaction `tx` on the region `all`, the first of a log:
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # use lrvm::layout::*;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 16, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// let bytes = std::fs::read(&log)?;
+/// let at = RING_OFFSET as usize + RECORD_HEADER_LEN + RANGE_HEADER_LEN + 8;
+/// let trailer: RecordTrailer = bytemuck::pod_read_unaligned(&bytes[at..][..RECORD_TRAILER_LEN]);
+/// assert_eq!((trailer.magic, trailer.len), (TRAILER_MAGIC, 64 + 32 + 8 + 40));
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct RecordTrailer {

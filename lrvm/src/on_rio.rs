@@ -17,6 +17,17 @@ use crate::device::{Device, Devices};
 use crate::layout::PAGE_LEN;
 
 /// Part of a medium as a device. A write is flushed as the medium's domain asks; a sync is its fence.
+///
+/// ```
+/// use lrvm::on_rio::MediumDevice;
+/// use lrvm::rio::{Buffer, HEADER_LEN};
+/// use lrvm::Device;
+///
+/// let device = MediumDevice::new(Buffer::new(1 << 20, 1 << 20))?;
+/// assert_eq!(device.len(), (1 << 20) - HEADER_LEN);
+/// lrvm::create_log_on(&device)?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct MediumDevice<M: Medium> {
     part: Arc<Part<M>>,
 }
@@ -32,6 +43,13 @@ struct Part<M: Medium> {
 
 impl<M: Medium> MediumDevice<M> {
     /// All of a medium behind the bytes that belong to rio.
+    ///
+    /// ```
+    /// use lrvm::on_rio::MediumDevice;
+    /// use lrvm::rio::Buffer;
+    ///
+    /// assert!(MediumDevice::new(Buffer::new(8192, 8192)).is_err(), "no byte behind rio's own");
+    /// ```
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] if it has no more bytes than those.
@@ -123,6 +141,23 @@ impl<M: Medium> Part<M> {
 }
 
 /// Files that are regions of rio, by path: a segment's first byte stands behind the region's header.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// use lrvm::on_rio::Regions;
+/// use lrvm::rio::RegionOptions;
+/// use lrvm::Options;
+///
+/// let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// let regions = Regions::new(dir.path(), RegionOptions::new())?;
+/// regions.create_log(&log, 1 << 16)?;
+/// regions.create_segment(&data, 4096)?;
+/// let rvm = regions.open(&log, &Options::new())?;
+/// let region = rvm.map(&data, 0..4096)?; // And on as with files.
+/// # drop(region);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Regions {
     base: PathBuf,
@@ -132,6 +167,8 @@ pub struct Regions {
 impl Regions {
     /// Regions opened with these options. Kept names are relative to the directory `base` if they lie below it.
     ///
+    /// Example: see [`Regions`].
+    ///
     /// # Errors
     /// The system's, if there is no such directory.
     pub fn new(base: impl AsRef<Path>, options: RegionOptions) -> io::Result<Regions> {
@@ -139,6 +176,10 @@ impl Regions {
     }
 
     /// Makes a log with room for `len` bytes of records: a region that has its name when it is whole.
+    ///
+    /// A crash in the middle leaves no log of this name, or a whole one.
+    ///
+    /// Example: see [`Regions`].
     ///
     /// # Errors
     /// rio's, or [`Error::Option`](crate::Error::Option), as the cause of an [`io::Error`].
@@ -156,6 +197,10 @@ impl Regions {
 
     /// Makes a segment of `len` bytes, whole pages, all zero.
     ///
+    /// A crash in the middle leaves no segment of this name, or a whole one.
+    ///
+    /// Example: see [`Regions`].
+    ///
     /// # Errors
     /// [`Error::Unaligned`](crate::Error::Unaligned), or rio's, as the cause of an [`io::Error`].
     pub fn create_segment(&self, path: impl AsRef<Path>, len: u64) -> io::Result<()> {
@@ -167,6 +212,10 @@ impl Regions {
     }
 
     /// Opens the log at `path`, with segments from here.
+    ///
+    /// A crash in the middle loses nothing: the next opening does it again.
+    ///
+    /// Example: see [`Regions`].
     ///
     /// # Errors
     /// As [`Options::open`](crate::Options::open).
@@ -210,6 +259,17 @@ impl Fill {
 
 impl<M: Medium> MediumDevice<M> {
     /// The medium again, if the device stands for all of it.
+    ///
+    /// ```
+    /// use lrvm::on_rio::MediumDevice;
+    /// use lrvm::rio::{Buffer, HEADER_LEN};
+    ///
+    /// let device = MediumDevice::new(Buffer::new(1 << 20, 1 << 20))?;
+    /// lrvm::create_log_on(&device)?;
+    /// let medium = device.into_medium().unwrap();
+    /// assert!(medium.bytes()[HEADER_LEN as usize..].starts_with(&lrvm::layout::LOG_MAGIC));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_medium(self) -> Option<M> {
         let medium = self.part.medium.clone();
         drop(self);
@@ -262,6 +322,8 @@ impl<M: Medium> Clone for Partition<M> {
 impl<M: Medium> Partition<M> {
     /// Divides a medium, behind the bytes that belong to rio, into parts of these names and lengths.
     ///
+    /// Example: see [`Partition`].
+    ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] if it is too short; [`io::ErrorKind::AlreadyExists`] if two have the same name.
     pub fn new<'n>(medium: M, parts: impl IntoIterator<Item = (&'n str, u64)>) -> io::Result<Partition<M>> {
@@ -287,6 +349,16 @@ impl<M: Medium> Partition<M> {
     }
 
     /// The part of this name as a device.
+    ///
+    /// ```
+    /// use lrvm::on_rio::Partition;
+    /// use lrvm::rio::Buffer;
+    ///
+    /// let parts = Partition::new(Buffer::new(1 << 20, 1 << 20), [("log", 1 << 19), ("data", 4096)])?;
+    /// let data = parts.device("data")?;
+    /// assert!(parts.device("data").is_err() && parts.device("more").is_err());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`]; [`io::ErrorKind::ResourceBusy`] as long as another device stands for it.

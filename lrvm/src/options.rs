@@ -9,6 +9,17 @@ use crate::log;
 use crate::rvm::Rvm;
 
 /// Which records a truncation takes, and from where.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let log = dir.path().join("log");
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # use lrvm::{Options, Rvm, Truncation};
+/// let rvm = Options::new().truncation(Truncation::Epoch).open(&log)?;
+/// assert_eq!(rvm.options().truncation, Truncation::Epoch);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truncation {
     /// The newest bytes of all records up to where the log ended when it began, from the log.
@@ -19,6 +30,20 @@ pub enum Truncation {
 }
 
 /// What may be changed as long as a log is open, as RVM's `set_options` does.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let log = dir.path().join("log");
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # use lrvm::{Options, Rvm, Truncation};
+/// let rvm = Rvm::open(&log)?;
+/// let mut tuning = rvm.options();
+/// tuning.threshold = 75;
+/// rvm.set_options(tuning)?;
+/// assert_eq!(rvm.options().threshold, 75);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tuning {
@@ -77,47 +102,157 @@ impl Default for Options {
 
 impl Options {
     /// The defaults: incremental truncation at 50 %, in the background; both optimisations.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().open(&log)?;
+    /// assert_eq!((rvm.options().threshold, rvm.options().truncation), (50, Truncation::Incremental));
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Per cent of the log in use beyond which it is truncated, from 1 to 100. By default 50, as in RVM.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().threshold(30).open(&log)?;
+    /// assert_eq!(rvm.options().threshold, 30);
+    /// # rvm.close()?;
+    /// assert!(Options::new().threshold(101).open(&log).is_err());
+    /// # let rvm = Rvm::open(&log)?;
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn threshold(mut self, per_cent: u8) -> Self {
         self.threshold = per_cent;
         self
     }
 
     /// How the log is truncated.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().truncation(Truncation::Epoch).open(&log)?;
+    /// assert_eq!(rvm.options().truncation, Truncation::Epoch);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn truncation(mut self, truncation: Truncation) -> Self {
         self.truncation = truncation;
         self
     }
 
     /// Whether truncation at the threshold has a thread of its own. Otherwise it is done by the commit that crosses it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().background(false).open(&log)?; // No thread is started.
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;
         self
     }
 
     /// Whether ranges of a transaction that overlap or touch are logged as one.
+    ///
+    /// ```
+    /// # use lrvm::{Begin, End, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// let rvm = Options::new().coalesce_ranges(true).open(&log)?;
+    /// let mut region = rvm.map(&data, 0..4096)?;
+    /// let mut tx = rvm.begin(Begin::Restore)?;
+    /// let all = tx.enlist(&mut region)?;
+    /// tx.modify(all, 0, &[1; 8])?;
+    /// tx.modify(all, 4, &[2; 8])?; // Overlaps with the first range.
+    /// tx.commit(End::Flush)?;
+    /// assert!(rvm.statistics().intra_bytes_saved > 0);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn coalesce_ranges(mut self, coalesce: bool) -> Self {
         self.coalesce_ranges = coalesce;
         self
     }
 
     /// Whether a record that waits for a flush is left out if later ones overwrite all of it.
+    ///
+    /// ```
+    /// # use lrvm::{Begin, End, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// let rvm = Options::new().coalesce_transactions(true).open(&log)?;
+    /// let mut region = rvm.map(&data, 0..4096)?;
+    /// for value in [1_u64, 2] {
+    ///     let mut tx = rvm.begin(Begin::Restore)?;
+    ///     let all = tx.enlist(&mut region)?;
+    ///     tx.write(all, 0, &value)?; // The second one overwrites all of the first.
+    ///     tx.commit(End::NoFlush)?;
+    /// }
+    /// rvm.flush()?;
+    /// assert_eq!(rvm.statistics().inter_records_saved, 1);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn coalesce_transactions(mut self, coalesce: bool) -> Self {
         self.coalesce_transactions = coalesce;
         self
     }
 
     /// Bytes that commits without flush may wait with; by default a quarter of the log.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().spool_len(4096).open(&log)?;
+    /// assert_eq!(rvm.options().spool_len, 4096);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spool_len(mut self, bytes: u64) -> Self {
         self.spool_len = Some(bytes);
         self
     }
 
     /// Bytes that recovery and truncation read at a time, 512 KiB by default, as in RVM.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().read_len(64 << 10).open(&log)?;
+    /// # rvm.close()?;
+    /// assert!(Options::new().read_len(0).open(&log).is_err());
+    /// # let rvm = Rvm::open(&log)?;
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_len(mut self, bytes: u64) -> Self {
         self.read_len = bytes;
         self
@@ -125,6 +260,19 @@ impl Options {
 
     /// After how many flushes the status block is written, so that it knows a tail; 100 by default, as in RVM. More mean
     /// fewer syncs, and a shorter part of the log in which damage cannot be told from a torn end.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = Options::new().status_interval(1000).open(&log)?;
+    /// # rvm.close()?;
+    /// assert!(Options::new().status_interval(0).open(&log).is_err());
+    /// # let rvm = Rvm::open(&log)?;
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn status_interval(mut self, flushes: u64) -> Self {
         self.status_interval = flushes;
         self
@@ -132,6 +280,20 @@ impl Options {
 
     /// Whether a log that is damaged in the middle is opened all the same: what lies before the damage is recovered, and
     /// what lies behind it is given up. Otherwise such a log is an error, and left as it is.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # use lrvm::{Options, Rvm, Truncation};
+    /// let rvm = match Rvm::open(&log) {
+    ///     Err(lrvm::Error::Damaged { .. }) => Options::new().salvage(true).open(&log)?,
+    ///     other => other?,
+    /// };
+    /// assert_eq!(rvm.recovery().salvaged_before, None); // Nothing was given up.
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;
         self
@@ -167,6 +329,8 @@ impl Options {
     }
 
     /// The same on devices of any kind; `name` is what errors call the log.
+    ///
+    /// Example: see [`FileSystem`].
     ///
     /// # Errors
     /// As [`open`](Options::open).
@@ -234,6 +398,17 @@ pub fn create_log(path: impl AsRef<Path>, len: u64) -> Result<()> {
 
 /// Makes an empty log of a device with room for its fixed part of 270,336 bytes and one page at least, whatever it
 /// holds. Durable on return; a crash in the middle leaves what is no log, or an empty one.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// use lrvm::FileDevice;
+///
+/// let device = FileDevice::create(dir.path().join("log"), 1 << 20, |_| Ok(()))?;
+/// lrvm::create_log_on(&device)?;
+/// # let short = FileDevice::create(dir.path().join("short"), 4096, |_| Ok(()))?;
+/// assert!(lrvm::create_log_on(&short).is_err(), "4096 bytes are no log");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Option`] if it is too short; the system's.

@@ -21,6 +21,21 @@ use crate::rvm::Inner;
 use crate::statistics::RegionQuery;
 
 /// How the bytes of a region get into memory.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 8192)?;
+/// # let rvm = lrvm::Rvm::open(&log)?;
+/// use lrvm::MapMode;
+///
+/// let region = rvm.map_with(&data, 0..4096, MapMode::Zeroed)?; // To be filled: nothing is read.
+/// assert_eq!(region.bytes()[..4], [0; 4]);
+/// # drop(region);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
     /// They are read.
@@ -34,6 +49,19 @@ pub enum MapMode {
 ///
 /// Reading needs `&Region`; writing needs a [`Transaction`](crate::Transaction), which borrows the region until it ends:
 /// so no two transactions share one, and threads that write have a region each. Dropping a region unmaps it.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 8192)?;
+/// # let rvm = lrvm::Rvm::open(&log)?;
+/// let (first, second) = (rvm.map(&data, 0..4096)?, rvm.map(&data, 4096..8192)?); // A thread each.
+/// assert!(rvm.map(&data, 0..8192).is_err(), "mapped already");
+/// # drop((first, second));
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Region {
     pub(crate) shared: Arc<Shared>,
     pub(crate) inner: Arc<Inner>,
@@ -142,16 +170,55 @@ impl Region {
     }
 
     /// Length in bytes, whole pages.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 8192)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map(&data, 4096..8192)?;
+    /// assert_eq!(region.len(), 4096);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> u64 {
         self.shared.len()
     }
 
     /// Whether there is no byte, which no region is.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 8192)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map(&data, 4096..8192)?;
+    /// assert!(!region.is_empty());
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Where the region begins in its segment, in bytes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 8192)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map(&data, 4096..8192)?;
+    /// assert_eq!(region.offset(), 4096);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn offset(&self) -> u64 {
         self.shared.start
     }
@@ -199,6 +266,20 @@ impl Region {
     }
 
     /// How it stands.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 8192)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map(&data, 0..8192)?;
+    /// let query = region.query();
+    /// assert_eq!((query.page_count, query.dirty_page_count, query.uncommitted), (2, 0, None));
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn query(&self) -> RegionQuery {
         let pages = self.shared.pages();
         let count = |is_it: fn(&Page) -> bool| pages.table.iter().filter(|page| is_it(page)).count() as u64;
@@ -211,6 +292,19 @@ impl Region {
     }
 
     /// Unmaps it. Its committed changes stay in the log, or wait for a flush; mapping the same pages again shows them.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 8192)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map(&data, 0..8192)?;
+    /// region.unmap().map_err(|(_, error)| error)?;
+    /// assert_eq!(rvm.query().region_count, 0);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Uncommitted`] if a transaction on it was forgotten, neither committed nor dropped; the region comes back,

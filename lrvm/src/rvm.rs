@@ -30,6 +30,29 @@ use crate::{recovery, truncation};
 /// the disk at the same time share one write and one sync.
 ///
 /// Dropping it flushes what waits, without a way to tell of a failure: [`close`](Rvm::close) does.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 8192)?;
+/// use lrvm::{Begin, End, Rvm};
+///
+/// let rvm = Rvm::open(&log)?;
+/// std::thread::scope(|scope| {
+///     for page in [0..4096, 4096..8192] {
+///         let (rvm, mut region) = (&rvm, rvm.map(&data, page).unwrap());
+///         scope.spawn(move || {
+///             let mut tx = rvm.begin(Begin::Restore).unwrap();
+///             let all = tx.enlist(&mut region).unwrap();
+///             tx.write(all, 0, &7_u64).unwrap();
+///             tx.commit(End::Flush).unwrap();
+///         });
+///     }
+/// });
+/// rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Rvm {
     inner: Arc<Inner>,
     background: Option<thread::JoinHandle<()>>,
@@ -206,6 +229,17 @@ impl Rvm {
     }
 
     /// What opening it has found and done.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let log = dir.path().join("log");
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::Rvm::open(&log)?.close()?;
+    /// let rvm = lrvm::Rvm::open(&log)?;
+    /// assert!(rvm.recovery().was_clean && rvm.recovery().transactions == 0);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
@@ -235,6 +269,19 @@ impl Rvm {
 
     /// The same in one of several ways.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let region = rvm.map_with(&data, 0..4096, lrvm::MapMode::Zeroed)?;
+    /// assert_eq!(region.bytes()[..4], [0; 4]);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`map`](Rvm::map).
     pub fn map_with(&self, segment: impl AsRef<Path>, bytes: Range<u64>, mode: MapMode) -> Result<Region> {
@@ -248,6 +295,20 @@ impl Rvm {
     /// The same without a copy: pages of the segment's file are mapped privately, and copied one by one when they are first
     /// stored to (RVM's `map_private`). For large segments of which little is changed. Where the device is no file it is
     /// read as by [`map`](Rvm::map).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// // SAFETY: (1) The file belongs to this log alone. (2) `Rvm::open` opens files from their first byte on.
+    /// let region = unsafe { rvm.map_private(&data, 0..4096)? };
+    /// assert_eq!(region.read::<u64>(0)?, 0);
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// 1. Nobody but this log changes the file or cuts it as long as the region is mapped.
@@ -352,6 +413,26 @@ impl Rvm {
     /// Flushes, and does the same from the mapped memory, the page with the oldest record first, as far as no transaction
     /// has declared ranges in it; whether all of the log that there was could be freed.
     ///
+    /// A crash in the middle loses nothing: what is not in the segments yet is in the log.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// # let all = tx.enlist(&mut region)?;
+    /// tx.write(all, 0, &7_u64)?;
+    /// tx.commit(lrvm::End::Flush)?;
+    /// assert!(rvm.truncate_incrementally()?);
+    /// assert_eq!((rvm.query().used, std::fs::read(&data)?[0]), (0, 7));
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`flush`](Rvm::flush).
     pub fn truncate_incrementally(&self) -> Result<bool> {
@@ -399,11 +480,36 @@ impl Rvm {
     }
 
     /// The options that may be changed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// assert_eq!(rvm.options().threshold, 50);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options(&self) -> Tuning {
         self.inner.options()
     }
 
     /// Changes them, from the next commit on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// let mut tuning = rvm.options();
+    /// tuning.threshold = 75;
+    /// rvm.set_options(tuning)?;
+    /// assert_eq!(rvm.options().threshold, 75);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Option`] for a threshold that is not 1 to 100 per cent; nothing has changed then.

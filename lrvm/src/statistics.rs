@@ -1,6 +1,23 @@
 //! What an open log has done so far, and how it stands.
 
 /// Counts since the log was opened.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// let counts = rvm.statistics();
+/// assert_eq!((counts.flush_commits, counts.flushes, counts.records_written), (1, 1, 1));
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -39,6 +56,23 @@ pub struct Statistics {
 }
 
 /// How a log stands: what RVM's `query` tells.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(lrvm::End::NoFlush)?;
+/// let query = rvm.query();
+/// assert_eq!((query.waiting, query.used, query.region_count), (1, 0, 1));
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Query {
@@ -65,6 +99,22 @@ pub struct Query {
 }
 
 /// How a region stands.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// assert_eq!(region.query().dirty_page_count, 1); // The segment gets it when the log is truncated.
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegionQuery {
@@ -79,6 +129,25 @@ pub struct RegionQuery {
 }
 
 /// What opening a log has found and done.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// # let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// # let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(lrvm::End::Flush)?;
+/// drop((region, rvm)); // As a crash would.
+/// # let rvm = lrvm::Rvm::open(&log)?;
+/// # let region = ();
+/// assert_eq!((rvm.recovery().was_clean, rvm.recovery().transactions), (false, 1)); // Opened again.
+/// # drop(region);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {

@@ -16,6 +16,23 @@ use crate::region::{Open, Region};
 use crate::rvm::{Commit, Inner};
 
 /// How a transaction begins.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # let rvm = lrvm::Rvm::open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+/// let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.abort()?; // An error, had it begun with `NoRestore`.
+/// assert_eq!(region.read::<u64>(0)?, 0);
+/// # drop(region);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// Old bytes are kept, so that it can be aborted.
@@ -26,6 +43,25 @@ pub enum Begin {
 }
 
 /// How a transaction ends.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+/// # lrvm::create_log(&log, 1 << 16)?;
+/// # lrvm::create_segment(&data, 4096)?;
+/// # let rvm = lrvm::Rvm::open(&log)?;
+/// # let mut region = rvm.map(&data, 0..4096)?;
+/// use lrvm::{Begin, End};
+///
+/// let mut tx = rvm.begin(Begin::Restore)?;
+/// let all = tx.enlist(&mut region)?;
+/// tx.write(all, 0, &7_u64)?;
+/// tx.commit(End::NoFlush)?; // No write, no sync.
+/// rvm.flush()?; // Durable from here on.
+/// # drop(region);
+/// # rvm.close()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// It is durable when the call returns.
@@ -71,6 +107,8 @@ pub struct Transaction<'r> {
 }
 
 /// A region in a transaction, and in no other.
+///
+/// Example: see [`Transaction::enlist`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enlisted {
     index: usize,
@@ -85,6 +123,20 @@ impl<'r> Transaction<'r> {
     }
 
     /// Its number, which the log keeps.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// let tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// assert!(rvm.begin(lrvm::Begin::Restore)?.number() > tx.number());
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -200,6 +252,24 @@ impl<'r> Transaction<'r> {
     }
 
     /// The bytes of a region, with the changes of this transaction.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, 4096)?;
+    /// # let rvm = lrvm::Rvm::open(&log)?;
+    /// # let mut region = rvm.map(&data, 0..4096)?;
+    /// let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// let all = tx.enlist(&mut region)?;
+    /// tx.modify(all, 0, b"new")?;
+    /// assert!(tx.bytes(all)?.starts_with(b"new"));
+    /// tx.abort()?;
+    /// assert!(region.bytes().starts_with(&[0; 3]));
+    /// # drop(region);
+    /// # rvm.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotEnlisted`].

@@ -37,6 +37,11 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// A zeroed buffer of `len` bytes that may grow to `capacity`.
     ///
+    /// ```
+    /// let buffer = rio::Buffer::new(8192, 16384);
+    /// assert_eq!(buffer.bytes().len(), 8192);
+    /// ```
+    ///
     /// # Panics
     /// If `capacity` is below `len` or is no size that memory can have.
     pub fn new(len: u64, capacity: u64) -> Self {
@@ -61,12 +66,23 @@ impl Buffer {
     }
 
     /// The same buffer, as a medium of this domain: what is built on it then flushes and fences for it.
+    ///
+    /// ```
+    /// use rio::{Buffer, Domain, Medium};
+    ///
+    /// let buffer = Buffer::new(8192, 8192).with_domain(Domain::Adr);
+    /// assert!(buffer.domain().needs_flush());
+    /// ```
     pub fn with_domain(mut self, domain: Domain) -> Self {
         self.domain = domain;
         self
     }
 
     /// The bytes.
+    ///
+    /// ```
+    /// assert!(rio::Buffer::new(8192, 8192).bytes().iter().all(|&byte| byte == 0));
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: (1) the allocation is valid and initialised (zeroed) for `len <= capacity` bytes. (2) Whoever
         // stores through `write_base` while `&self` is borrowed breaks its own promise (4 of `Medium`).
@@ -74,6 +90,12 @@ impl Buffer {
     }
 
     /// The bytes, to change them.
+    ///
+    /// ```
+    /// let mut buffer = rio::Buffer::new(8192, 8192);
+    /// buffer.bytes_mut()[0] ^= 0xff; // Damage, say.
+    /// assert_eq!(buffer.bytes()[0], 0xff);
+    /// ```
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` is alone.
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len as usize) }

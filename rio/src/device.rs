@@ -16,6 +16,17 @@ use uuid::Uuid;
 use crate::{Domain, Error};
 
 /// What a region lies on.
+///
+/// ```
+/// use rio::{Backing, Region};
+///
+/// let region = Region::options().size(1 << 20).anonymous()?;
+/// match region.backing() {
+///     Backing::FsDax | Backing::DevDax => println!("the mapping is the medium"),
+///     other => println!("{other}"),
+/// }
+/// # Ok::<_, rio::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backing {
     /// A file behind the kernel's page cache, on a disk or on anything else that is not listed below.

@@ -27,12 +27,16 @@ pub enum Domain {
 
 impl Domain {
     /// Whether a cache line must be written back before it is durable.
+    ///
+    /// Example: see [`Domain`].
     #[inline]
     pub fn needs_flush(self) -> bool {
         matches!(self, Domain::Adr)
     }
 
     /// Whether durable order needs a fence of the processor, not only of the compiler.
+    ///
+    /// Example: see [`Domain`].
     #[inline]
     pub fn needs_fence(self) -> bool {
         !matches!(self, Domain::PageCache)

@@ -54,34 +54,99 @@ pub const LINE_LEN: u64 = 64;
 /// 5. No other method writes to bytes beyond [`HEADER_LEN`].
 pub unsafe trait Medium: Send + Sync {
     /// Length in bytes.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// assert_eq!(medium.len(), 16384);
+    /// ```
     fn len(&self) -> u64;
 
     /// Whether there is no byte at all, which no real medium is.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// assert!(!medium.is_empty());
+    /// ```
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Start of the view for readers; a store through it may kill the process.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// medium.bytes_mut()[9000] = 7;
+    /// let from = medium.read_base().wrapping_add(9000);
+    /// // SAFETY: inside of the medium, and nobody stores there meanwhile.
+    /// assert_eq!(unsafe { from.read() }, 7);
+    /// ```
     fn read_base(&self) -> *const u8;
 
     /// Start of the view for stores.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// let to = medium.write_base().wrapping_add(9000);
+    /// // SAFETY: inside of the medium, behind rio's header, and nobody else uses the byte.
+    /// unsafe { to.write(7) };
+    /// medium.stored(9000, 1);
+    /// assert_eq!(medium.bytes()[9000], 7);
+    /// ```
     fn write_base(&self) -> *mut u8;
 
     /// What has to happen for a store to be durable.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// if medium.domain().needs_flush() {
+    ///     medium.flush(HEADER_LEN, 8);
+    /// }
+    /// # assert_eq!(medium.domain(), Domain::PageCache);
+    /// ```
     fn domain(&self) -> Domain;
 
     /// Writes back the lines that hold these bytes; durable after the next fence. Free where the domain
     /// does not need it.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// medium.bytes_mut()[9000..9100].fill(7);
+    /// medium.flush(9000, 100); // Two lines, or three.
+    /// medium.fence(); // Orders: the bytes are durable, then whatever is stored next.
+    /// ```
     fn flush(&self, offset: u64, len: u64);
 
     /// Orders all flushes (and stores) before it ahead of all stores after it.
+    ///
+    /// Example: see [`flush`](Medium::flush).
     fn fence(&self);
 
     /// The length to which [`grow`](Medium::grow) may go.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// assert_eq!(medium.max_len(), 32768);
+    /// ```
     fn max_len(&self) -> u64;
 
     /// Grows to at least `len` bytes without moving; the new bytes read as zero. Durable on return, and a
     /// failure leaves the old length.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// medium.grow(20480)?;
+    /// assert_eq!(medium.len(), 20480);
+    /// assert!(medium.grow(65536).is_err() && medium.len() == 20480);
+    /// # Ok::<_, rio::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::ReservationExhausted`] beyond [`max_len`](Medium::max_len); the system's error where space
@@ -91,6 +156,14 @@ pub unsafe trait Medium: Send + Sync {
     /// Makes a page-aligned range inaccessible in both views, where the medium can. Nobody may ask for the
     /// bytes of a guarded range again.
     ///
+    /// ```
+    /// use rio::{HEADER_LEN, Medium, Region};
+    ///
+    /// let mut region = Region::options().size(1 << 20).anonymous()?;
+    /// region.guard(HEADER_LEN, 4096)?; // Whoever touches this page by mistake is killed.
+    /// # Ok::<_, rio::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The system's error; the range is then accessible as before.
     fn guard(&mut self, offset: u64, len: u64) -> Result<(), Error> {
@@ -99,6 +172,8 @@ pub unsafe trait Medium: Send + Sync {
     }
 
     /// Is told that the library has just stored to these bytes. Does nothing but in a crash tester.
+    ///
+    /// Example: see [`write_base`](Medium::write_base).
     #[inline(always)]
     fn stored(&self, offset: u64, len: u64) {
         let _ = (offset, len);
@@ -106,6 +181,19 @@ pub unsafe trait Medium: Send + Sync {
 
     /// Is told that these bytes are lent: its user may store to them, unannounced, as long as the borrow
     /// lasts, which is at most until the next call of any method but this one. Does nothing but in a crash tester.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// /// Lends bytes for writing.
+    /// fn lend(medium: &mut Buffer, offset: u64, len: u64) -> &mut [u8] {
+    ///     medium.lent(offset, len); // A crash tester looks at them when the next method is called.
+    ///     &mut medium.bytes_mut()[offset as usize..][..len as usize]
+    /// }
+    ///
+    /// lend(&mut medium, 9000, 3).copy_from_slice(b"abc");
+    /// # assert_eq!(&medium.bytes()[9000..9003], b"abc");
+    /// ```
     #[inline(always)]
     fn lent(&self, offset: u64, len: u64) {
         let _ = (offset, len);
@@ -113,16 +201,44 @@ pub unsafe trait Medium: Send + Sync {
 
     /// Is told that these bytes are being read, by the library or through a reference that it lends. Does nothing but in
     /// a crash tester, which need not try what nobody reads.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// /// Lends bytes for reading.
+    /// fn read(medium: &Buffer, offset: u64, len: u64) -> &[u8] {
+    ///     medium.loaded(offset, len);
+    ///     &medium.bytes()[offset as usize..][..len as usize]
+    /// }
+    ///
+    /// assert_eq!(read(&medium, 9000, 3), [0; 3]);
+    /// ```
     #[inline(always)]
     fn loaded(&self, offset: u64, len: u64) {
         let _ = (offset, len);
     }
 
     /// What to call this medium in an error: the path of its file, or a word in angle brackets.
+    ///
+    /// ```
+    /// # use rio::{Buffer, Domain, HEADER_LEN, LINE_LEN, Medium};
+    /// # let mut medium = Buffer::new(16384, 32768);
+    /// assert_eq!(medium.name(), "<buffer>");
+    /// ```
     fn name(&self) -> String;
 
     /// Makes everything durable and marks the medium as cleanly closed. A crash in the middle leaves it marked
     /// as open, which is always safe.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// use rio::{Medium, Region};
+    ///
+    /// let region = Region::create(&path, 1 << 20)?;
+    /// Medium::close(region)?; // Dropped instead, it would stay marked as open.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The system's error; the medium then stays marked as open.

@@ -70,6 +70,12 @@ impl RegionOptions {
     /// Length of a new region in bytes, with its header of [`HEADER_LEN`](crate::HEADER_LEN) bytes; rounded up to
     /// whole pages. Needed to create a region, but for a DAX device, where the default is all of it. An existing
     /// region keeps its own length.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size((1 << 20) + 1).anonymous()?;
+    /// assert_eq!(region.len(), (1 << 20) + 4096);
+    /// # Ok::<_, rio::Error>(())
+    /// ```
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self
@@ -103,6 +109,11 @@ impl RegionOptions {
     }
 
     /// Asks the kernel for huge pages. Nothing happens if it has none for this file.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(4 << 20).huge_pages(true).anonymous()?; // If there are any.
+    /// # Ok::<_, rio::Error>(())
+    /// ```
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
         self.huge_pages = huge_pages;
         self
@@ -110,6 +121,11 @@ impl RegionOptions {
 
     /// Asks for all pages to be there when the region is, so that no later access takes a page fault. On a disk
     /// file this marks every page as changed, and the kernel writes them all. Nothing happens before Linux 5.14.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(1 << 20).prefault(true).anonymous()?; // Slower here, not later.
+    /// # Ok::<_, rio::Error>(())
+    /// ```
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.prefault = prefault;
         self
@@ -117,6 +133,22 @@ impl RegionOptions {
 
     /// Opens a region though it was left open when the system went down and its bytes may have been written back
     /// in any order: for callers who can tell by themselves whether the content is good.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// # rio::Region::create(&path, 1 << 20)?.close()?;
+    /// use rio::{Error, Region};
+    ///
+    /// let region = match Region::open(&path) {
+    ///     Err(Error::LeftOpenAcrossReboot { .. }) => {
+    ///         Region::options().accept_reboot(true).open(&path)? // And then checks its content.
+    ///     }
+    ///     other => other?,
+    /// };
+    /// # region.close()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept_reboot(mut self, accept: bool) -> Self {
         self.accept_reboot = accept;
         self
@@ -126,12 +158,27 @@ impl RegionOptions {
     /// without moving, and no further until it is opened again with more. It costs no memory; a process has some
     /// 128 TiB. Where the system refuses (a limit on address space) it is halved until it fits, leaving half of
     /// what the system would have given to others; [`Region::reserved_len`] tells what became of it.
+    ///
+    /// ```
+    /// let region = rio::Region::options().size(1 << 20).reserve(1 << 24).anonymous()?;
+    /// assert!(region.reserved_len() <= 1 << 24); // Less where the system refuses.
+    /// # Ok::<_, rio::Error>(())
+    /// ```
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.reserve = bytes;
         self
     }
 
     /// The length beyond which the region shall not grow, in bytes; the default is the reservation.
+    ///
+    /// ```
+    /// use rio::{Medium, Region};
+    ///
+    /// let mut region = Region::options().size(1 << 20).max_len(2 << 20).anonymous()?;
+    /// region.grow(2 << 20)?;
+    /// assert!(region.grow(3 << 20).is_err());
+    /// # Ok::<_, rio::Error>(())
+    /// ```
     pub fn max_len(mut self, bytes: u64) -> Self {
         self.max_len = bytes;
         self
@@ -271,6 +318,20 @@ impl RegionOptions {
     /// As [`open_or_create`](Self::open_or_create), with the first content as in
     /// [`create_with`](Self::create_with). `init` is called at most once; what it made is dropped if another was
     /// faster.
+    ///
+    /// A crash in the middle leaves no file of this name, or one with that content.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("region");
+    /// let options = rio::Region::options().size(1 << 20);
+    /// let region = options.open_or_create_with(&path, |mut region| {
+    ///     region.bytes_mut(rio::HEADER_LEN..rio::HEADER_LEN + 5)?.copy_from_slice(b"first"); // If it is created.
+    ///     Ok::<_, rio::Error>(region)
+    /// })?;
+    /// assert_eq!(region.bytes(rio::HEADER_LEN..rio::HEADER_LEN + 5)?, b"first");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create_with`](Self::create_with).

@@ -29,6 +29,8 @@ pub enum WriteBack {
 
 impl WriteBack {
     /// The cheapest one that this processor has.
+    ///
+    /// Example: see [`lines`](WriteBack::lines).
     #[cfg(target_arch = "x86_64")]
     pub fn best() -> WriteBack {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -52,6 +54,8 @@ impl WriteBack {
     }
 
     /// The only one there is, where the processor has it.
+    ///
+    /// Example: see [`lines`](WriteBack::lines).
     #[cfg(target_arch = "aarch64")]
     pub fn best() -> WriteBack {
         if std::arch::is_aarch64_feature_detected!("dpb") { WriteBack::DcCvap } else { WriteBack::None }
@@ -59,6 +63,15 @@ impl WriteBack {
 
     /// Writes back the lines that hold the `len` bytes at `start`; they are durable after the next
     /// [`store_fence`](crate::store_fence).
+    ///
+    /// ```
+    /// use rio::{WriteBack, store_fence};
+    ///
+    /// let bytes = [7; 100];
+    /// // SAFETY: (1) The bytes are those of a slice. (2) The instruction is one that this processor has.
+    /// unsafe { WriteBack::best().lines(bytes.as_ptr(), 100) };
+    /// store_fence(); // On persistent memory they would be durable from here on.
+    /// ```
     ///
     /// # Safety
     /// 1. The bytes are mapped and may be read, for the instruction takes the page fault that a load would take.
@@ -118,6 +131,8 @@ impl WriteBack {
 
 /// Waits until all lines written back before it have reached the medium, and orders stores around it. After
 /// `clflush`, which needs no fence for its own sake, it still orders the stores that come later.
+///
+/// Example: see [`WriteBack::lines`].
 #[inline(always)]
 pub fn fence() {
     #[cfg(target_arch = "x86_64")]

@@ -40,17 +40,49 @@ mod sealed {
 pub trait Reader: sealed::Sealed {
     /// Reads a value, as [`Segment::get`].
     ///
+    /// ```
+    /// use vista::{PPtr, Reader, SegmentOptions};
+    ///
+    /// fn sum(on: &impl Reader, first: PPtr<u64>, second: PPtr<u64>) -> vista::Result<u64> {
+    ///     Ok(on.get(first)? + on.get(second)?)
+    /// }
+    ///
+    /// let segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(sum(&segment, segment.root_ptr(), segment.root_ptr())?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NullPointer`]; [`Error::BadPointer`]; [`Error::Poisoned`] after a rollback that failed.
     fn get<T: Persistent>(&self, ptr: PPtr<T>) -> Result<&T>;
 
     /// Reads a slice, as [`Segment::slice`].
     ///
+    /// ```
+    /// use vista::{PPtr, Reader, SegmentOptions};
+    ///
+    /// fn total(on: &impl Reader, account: PPtr<[u64; 3]>) -> vista::Result<u64> {
+    ///     Ok(on.slice(account.as_slice())?.iter().sum())
+    /// }
+    ///
+    /// let segment = SegmentOptions::new().size(1 << 20).anonymous::<[u64; 3]>()?;
+    /// assert_eq!(total(&segment, segment.root_ptr())?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Reader::get).
     fn slice<T: Persistent>(&self, slice: PSlice<T>) -> Result<&[T]>;
 
     /// Length of the segment in bytes: no structure in it can be longer.
+    ///
+    /// ```
+    /// use vista::{Reader, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(segment.segment_len(), 1 << 20);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     fn segment_len(&self) -> u64;
 
     /// The path, or what else the medium is called: for an error to name.
@@ -94,17 +126,67 @@ pub trait Reader: sealed::Sealed {
 pub trait Writer: Reader {
     /// Logs a value and lends it for writing, as [`Transaction::get_mut`].
     ///
+    /// ```
+    /// use vista::{PPtr, SegmentOptions, Writer};
+    ///
+    /// fn double(tx: &mut impl Writer, number: PPtr<u64>) -> vista::Result<()> {
+    ///     *tx.get_mut(number)? *= 2;
+    ///     Ok(())
+    /// }
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// segment.transaction(|tx| {
+    ///     tx.write(tx.root_ptr(), 21)?;
+    ///     double(tx, tx.root_ptr())
+    /// })?;
+    /// assert_eq!(*segment.root()?, 42);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Reader::get), and [`Error::NoSpace`] if the log has no room.
     fn get_mut<T: Persistent>(&mut self, ptr: PPtr<T>) -> Result<&mut T>;
 
     /// Logs a slice and lends it for writing, as [`Transaction::slice_mut`].
     ///
+    /// ```
+    /// use vista::{PSlice, SegmentOptions, Writer};
+    ///
+    /// fn set_all(tx: &mut impl Writer, numbers: PSlice<u64>, value: u64) -> vista::Result<()> {
+    ///     tx.slice_mut(numbers)?.fill(value);
+    ///     Ok(())
+    /// }
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<[u64; 3]>()?;
+    /// segment.transaction(|tx| set_all(tx, tx.root_ptr().as_slice(), 7))?;
+    /// assert_eq!(*segment.root()?, [7, 7, 7]);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](Writer::get_mut).
     fn slice_mut<T: Persistent>(&mut self, slice: PSlice<T>) -> Result<&mut [T]>;
 
     /// Logs a value and stores a new one, as [`Transaction::write`].
+    ///
+    /// ```
+    /// use vista::{PPtr, SegmentOptions, Writer};
+    ///
+    /// fn swap(tx: &mut impl Writer, a: PPtr<u64>, b: PPtr<u64>) -> vista::Result<()> {
+    ///     let (at_a, at_b) = (*tx.get(a)?, *tx.get(b)?);
+    ///     tx.write(a, at_b)?;
+    ///     tx.write(b, at_a)
+    /// }
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<[u64; 2]>()?;
+    /// segment.transaction(|tx| {
+    ///     *tx.root_mut()? = [1, 2];
+    ///     let root = tx.root_ptr();
+    ///     swap(tx, root.at(0).unwrap(), root.at(1).unwrap())
+    /// })?;
+    /// assert_eq!(*segment.root()?, [2, 1]);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](Writer::get_mut).

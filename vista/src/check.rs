@@ -18,6 +18,11 @@ use crate::layout::{
 };
 
 /// A broken invariant: its number in docs/INVARIANTS.md, and where it shows.
+///
+/// ```
+/// let violation = vista::Violation { invariant: "INV-H3", offset: 8192, found: "a page of no kind".into() };
+/// assert!(violation.to_string().ends_with("at offset 8192: a page of no kind"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Number of the invariant, such as `INV-H3`.
@@ -73,6 +78,14 @@ pub struct Stats {
 }
 
 /// An allocated block.
+///
+/// ```
+/// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+/// let number = segment.transaction(|tx| tx.alloc(7_u64))?;
+/// let blocks: Vec<vista::Block> = segment.blocks()?;
+/// assert!(blocks.iter().any(|block| block.offset == number.offset() && block.len >= 8));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Block {
     /// Offset in the segment.

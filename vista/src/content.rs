@@ -16,6 +16,8 @@ use crate::{Error, Persistent, Reader, Segment};
 pub const MAX_DEPTH: u32 = 64;
 
 /// How deep a walk has come.
+///
+/// Example: see [`deeper`](Depth::deeper).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth(u32);
 
@@ -45,6 +47,37 @@ impl Depth {
 }
 
 /// What a walk over the content of a segment has found; see [`Segment::check_content`].
+///
+/// A type that implements [`Persistent`] by hand can have rules of its own:
+///
+/// ```
+/// use vista::{Audit, Depth, Describer, Fields, Persistent, Reader, SegmentOptions};
+///
+/// #[derive(Clone, Copy)]
+/// #[repr(transparent)]
+/// struct Even(u64);
+/// # // SAFETY: a transparent `u64`.
+/// # unsafe impl bytemuck::Zeroable for Even {}
+/// # // SAFETY: as above.
+/// # unsafe impl bytemuck::Pod for Even {}
+///
+/// impl Persistent for Even {
+///     fn describe(describer: &mut Describer) -> String {
+///         describer.structure::<Self>("Even", |fields: &mut Fields<'_>| fields.field::<u64>("0", 0))
+///     }
+///
+///     fn audit(&self, _: &impl Reader, audit: &mut Audit, _: Depth) {
+///         if self.0 % 2 != 0 {
+///             audit.broken("EVEN", 0, format!("{} is odd", self.0));
+///         }
+///     }
+/// }
+///
+/// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<Even>()?;
+/// segment.transaction(|tx| tx.write(tx.root_ptr(), Even(7)))?;
+/// assert_eq!(segment.check_content()?[0].to_string(), "EVEN: at offset 0: 7 is odd");
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Audit {
     /// What is not sound.
@@ -71,6 +104,47 @@ impl Audit {
 
     /// Notes that a block of `len` bytes, aligned to `align`, belongs to the value that is looked at. False, and a
     /// violation, if it is no allocated block of that size or belongs to another value too: then do not look inside.
+    ///
+    /// A pointer that owns what it leads to:
+    ///
+    /// ```
+    /// use vista::{Audit, Depth, Describer, PPtr, Persistent, Reader, SegmentOptions};
+    ///
+    /// #[derive(Clone, Copy)]
+    /// #[repr(transparent)]
+    /// struct Owner(PPtr<u64>);
+    /// # // SAFETY: a transparent `PPtr`.
+    /// # unsafe impl bytemuck::Zeroable for Owner {}
+    /// # // SAFETY: as above.
+    /// # unsafe impl bytemuck::Pod for Owner {}
+    ///
+    /// impl Persistent for Owner {
+    /// #    fn describe(describer: &mut Describer) -> String {
+    /// #        describer.structure::<Self>("Owner", |fields| fields.field::<PPtr<u64>>("0", 0))
+    /// #    }
+    /// #
+    ///     // `describe` is left out here.
+    ///     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
+    ///         if self.0.is_null() || !audit.owns(self.0.offset(), 8, 8) {
+    ///             return;
+    ///         }
+    ///         match on.get(self.0) {
+    ///             Ok(value) => value.audit(on, audit, depth),
+    ///             Err(error) => audit.failed(self.0.offset(), &error),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<Owner>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let owned = Owner(tx.alloc(7)?);
+    ///     tx.write(tx.root_ptr(), owned)
+    /// })?;
+    /// assert_eq!(segment.check_content()?, []);
+    /// segment.transaction(|tx| tx.write(tx.root_ptr(), Owner(PPtr::NULL)))?;
+    /// assert_eq!(segment.check_content()?[0].invariant, "INV-C2"); // Nothing owns the block any more.
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn owns(&mut self, offset: u64, len: u64, align: u64) -> bool {
         let wanted = block_len(len, align);
         let found = match self.blocks.get_mut(&offset) {
@@ -91,17 +165,35 @@ impl Audit {
     }
 
     /// Reports a broken invariant, by its number in docs/INVARIANTS.md.
+    ///
+    /// Example: see [`Audit`].
     pub fn broken(&mut self, invariant: &'static str, offset: u64, found: impl Into<String>) {
         self.violations.push(Violation { invariant, offset, found: found.into() });
     }
 
     /// Reports an error that reading met.
+    ///
+    /// Example: see [`owns`](Audit::owns).
     pub fn failed(&mut self, offset: u64, error: &Error) {
         self.broken("INV-C3", offset, error.to_string());
     }
 
     /// Notes that there are pointers of which nobody knows whether they own something: blocks without an owner are no
     /// violation then.
+    ///
+    /// A [`PPtr`](crate::PPtr) that is not null calls it of itself:
+    ///
+    /// ```
+    /// use vista::{PPtr, SegmentOptions};
+    ///
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PPtr<u64>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let (number, _lost) = (tx.alloc(7_u64)?, tx.alloc(8_u64)?); // To the second one nothing refers.
+    ///     tx.write(tx.root_ptr(), number)
+    /// })?;
+    /// assert_eq!(segment.check_content()?, []);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn has_raw_pointers(&mut self) {
         self.has_raw_pointers = true;
     }

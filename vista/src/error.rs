@@ -168,4 +168,10 @@ impl From<rio::Error> for Error {
 }
 
 /// The result of what can fail in vista.
+///
+/// ```
+/// fn total(segment: &vista::Segment<[u64; 3]>) -> vista::Result<u64> {
+///     Ok(segment.root()?.iter().sum())
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;

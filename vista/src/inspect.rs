@@ -54,6 +54,17 @@ impl<M: Medium> std::fmt::Debug for Inspector<M> {
 }
 
 /// The root, as the segment describes it.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+/// # use vista::inspect::Inspector;
+/// let root = Inspector::open(&path)?.root()?;
+/// assert_eq!((root.len, root.layout.as_str()), (8, "u64"));
+/// assert_eq!(root.fingerprint, vista::layout_of::<u64>().fingerprint);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootInfo {
     /// Offset of the root in the file.
@@ -67,6 +78,21 @@ pub struct RootInfo {
 }
 
 /// The log, as it stands in the file.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # use vista::{Segment, inspect::{Inspector, RecordKind}};
+/// let mut segment = Segment::<u64>::create(&path, 1 << 20)?;
+/// let mut tx = segment.begin()?;
+/// *tx.root_mut()? = 7;
+/// # let copy = dir.path().join("copy");
+/// # std::fs::copy(&path, &copy)?;
+/// // A copy of the file at this moment, which is what a crash would leave:
+/// let log = Inspector::open(&copy)?.log()?;
+/// assert!(log.is_in_flight && log.sequence == tx.number());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogInfo {
     /// Number of the latest transaction.
@@ -80,6 +106,21 @@ pub struct LogInfo {
 }
 
 /// One record of the log.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # use vista::{Segment, inspect::{Inspector, RecordKind}};
+/// let mut segment = Segment::<u64>::create(&path, 1 << 20)?;
+/// let mut tx = segment.begin()?;
+/// *tx.root_mut()? = 7;
+/// # let copy = dir.path().join("copy");
+/// # std::fs::copy(&path, &copy)?;
+/// // A copy of the file at this moment, which is what a crash would leave:
+/// let record = Inspector::open(&copy)?.log()?.records[0];
+/// assert_eq!((record.target, record.len), (tx.root_ptr().offset(), 8));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordInfo {
     /// What it is.
@@ -93,6 +134,21 @@ pub struct RecordInfo {
 }
 
 /// What a record of the log is.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # use vista::{Segment, inspect::{Inspector, RecordKind}};
+/// let mut segment = Segment::<u64>::create(&path, 1 << 20)?;
+/// let mut tx = segment.begin()?;
+/// *tx.root_mut()? = 7;
+/// # let copy = dir.path().join("copy");
+/// # std::fs::copy(&path, &copy)?;
+/// // A copy of the file at this moment, which is what a crash would leave:
+/// let record = Inspector::open(&copy)?.log()?.records[0];
+/// assert_eq!(record.kind, RecordKind::Image);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     /// A before-image.
@@ -109,6 +165,17 @@ impl Inspector<Region> {
     /// Opens a private copy of the file: nothing that happens here reaches it. A log in flight is left as it is until
     /// [`recover`](Inspector::recover).
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let bytes = std::fs::read(&path)?;
+    /// Inspector::open(&path)?.recover()?;
+    /// assert!(std::fs::read(&path)? == bytes);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Segment::open`](crate::Segment::open), but for the root's type.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -121,6 +188,16 @@ impl Inspector<Region> {
 impl<M: Medium> Inspector<M> {
     /// Opens a medium that the caller does not mind to be changed by [`recover`](Inspector::recover).
     ///
+    /// ```
+    /// use vista::rio::Buffer;
+    /// use vista::{Segment, inspect::Inspector};
+    ///
+    /// let segment = Segment::<u64, Buffer>::create_on(Buffer::new(1 << 20, 1 << 20), 4096)?;
+    /// let inspector = Inspector::open_on(segment.into_medium()?)?;
+    /// assert_eq!(inspector.root()?.layout, "u64");
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Segment::open_on`](crate::Segment::open_on), but for the log and the root's type.
     pub fn open_on(medium: M) -> Result<Self> {
@@ -128,21 +205,64 @@ impl<M: Medium> Inspector<M> {
     }
 
     /// The medium below.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// use vista::rio::Medium;
+    ///
+    /// let inspector = Inspector::open(&path)?;
+    /// assert_eq!(inspector.medium().len(), 1 << 20);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn medium(&self) -> &M {
         self.core.space.medium()
     }
 
     /// Version of the segment's format.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let inspector = Inspector::open(&path)?;
+    /// assert_eq!(inspector.format_version(), vista::layout::FORMAT_VERSION);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn format_version(&self) -> u32 {
         FORMAT_VERSION // An other one is not opened.
     }
 
     /// Bytes of the file in front of the first zone: headers, log and metadata.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let inspector = Inspector::open(&path)?;
+    /// assert!(inspector.fixed_len() < inspector.root()?.offset);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fixed_len(&self) -> u64 {
         self.core.fixed_len()
     }
 
     /// The root.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let root = Inspector::open(&path)?.root()?;
+    /// println!("{}: {} bytes at offset {}", root.layout, root.len, root.offset);
+    /// # assert_eq!((root.layout.as_str(), root.len), ("u64", 8));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if its description fails its check.
@@ -157,6 +277,16 @@ impl<M: Medium> Inspector<M> {
     }
 
     /// What the root's description says.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let schema = Inspector::open(&path)?.schema()?;
+    /// assert_eq!(schema.root().to_string(), "u64");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if it fails its check, or cannot be read.
@@ -201,6 +331,21 @@ impl<M: Medium> Inspector<M> {
 
     /// The log.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # use vista::{Segment, inspect::{Inspector, RecordKind}};
+    /// let mut segment = Segment::<u64>::create(&path, 1 << 20)?;
+    /// let mut tx = segment.begin()?;
+    /// *tx.root_mut()? = 7;
+    /// # let copy = dir.path().join("copy");
+    /// # std::fs::copy(&path, &copy)?;
+    /// // A copy of the file at this moment, which is what a crash would leave:
+    /// let log = Inspector::open(&copy)?.log()?;
+    /// assert!(log.is_in_flight && log.records.len() == 1);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if a record fails its check.
     pub fn log(&self) -> Result<LogInfo> {
@@ -231,6 +376,22 @@ impl<M: Medium> Inspector<M> {
 
     /// Rolls back what had not committed, in this copy.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # use vista::{Segment, inspect::{Inspector, RecordKind}};
+    /// let mut segment = Segment::<u64>::create(&path, 1 << 20)?;
+    /// let mut tx = segment.begin()?;
+    /// *tx.root_mut()? = 7;
+    /// # let copy = dir.path().join("copy");
+    /// # std::fs::copy(&path, &copy)?;
+    /// // A copy of the file at this moment, which is what a crash would leave:
+    /// let mut inspector = Inspector::open(&copy)?;
+    /// assert_eq!(inspector.recover()?.byte_count, 8);
+    /// assert!(!inspector.log()?.is_in_flight);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if a record fails its check; nothing has changed then.
     pub fn recover(&mut self) -> Result<Recovery> {
@@ -238,17 +399,51 @@ impl<M: Medium> Inspector<M> {
     }
 
     /// Sizes and counts. Meaningful after [`recover`](Inspector::recover).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let stats = Inspector::open(&path)?.stats();
+    /// assert_eq!(stats.block_count, 1); // The root.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.core.stats()
     }
 
     /// Every broken invariant of root and heap. Meaningful after [`recover`](Inspector::recover). What the root holds is for
     /// [`check_content`](Inspector::check_content).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let mut inspector = Inspector::open(&path)?;
+    /// inspector.recover()?;
+    /// for violation in inspector.check() {
+    ///     println!("{violation}");
+    /// }
+    /// # assert_eq!(inspector.check(), []);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn check(&self) -> Vec<Violation> {
         self.core.check_heap()
     }
 
     /// All allocated blocks, by offset. Meaningful after [`recover`](Inspector::recover).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// # use vista::inspect::Inspector;
+    /// let inspector = Inspector::open(&path)?;
+    /// assert_eq!(inspector.blocks()[0].offset, inspector.root()?.offset);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn blocks(&self) -> Vec<Block> {
         self.core.blocks()
     }

@@ -23,6 +23,18 @@ pub const SEGMENT_OFFSET: u64 = rio::HEADER_LEN;
 pub const LOG_OFFSET: u64 = SEGMENT_OFFSET + 2 * PAGE_LEN;
 
 /// The static geometry, written once when the segment is created.
+///
+/// ```
+/// use vista::Segment;
+/// use vista::layout::{FORMAT_VERSION, SEGMENT_MAGIC, SEGMENT_OFFSET, SegmentHeader};
+/// use vista::rio::Buffer;
+///
+/// let segment = Segment::<u64, _>::create_on(Buffer::new(1 << 20, 1 << 20), 4096)?;
+/// let bytes = segment.medium()?.bytes();
+/// let header: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[SEGMENT_OFFSET as usize..][..64]);
+/// assert_eq!((header.magic, header.version, header.log_len), (SEGMENT_MAGIC, FORMAT_VERSION, 4096));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -48,6 +60,18 @@ pub struct SegmentHeader {
 }
 
 /// Start of the log's first extent. Records follow at once; the three words share a line with the first of them.
+///
+/// With the `bytes` of a segment, as in [`SegmentHeader`]:
+///
+/// ```
+/// # use vista::layout::*;
+/// # let segment = vista::Segment::<u64, _>::create_on(vista::rio::Buffer::new(1 << 20, 1 << 20), 4096)?;
+/// # let bytes = segment.medium()?.bytes();
+/// # let header: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[SEGMENT_OFFSET as usize..][..64]);
+/// let log: LogHeader = bytemuck::pod_read_unaligned(&bytes[LOG_OFFSET as usize..][..24]);
+/// assert_eq!(log.state, LOG_EMPTY);
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -66,6 +90,23 @@ pub const LOG_EMPTY: u64 = (0x2A_5A5A << 42) | ((1 << 42) - 1);
 pub const LOG_RECORDS: u64 = size_of::<LogHeader>() as u64;
 
 /// End of a record, behind its payload (padded to 8 bytes): the log is walked from its tail to its start.
+///
+/// A file while a transaction is open, which is what a crash would leave:
+///
+/// ```
+/// # use vista::layout::*;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # let mut segment = vista::Segment::<u64>::create(&path, 1 << 20)?;
+/// let mut tx = segment.begin()?;
+/// *tx.root_mut()? = 7;
+/// let bytes = std::fs::read(&path)?;
+/// let at = (LOG_OFFSET + LOG_RECORDS) as usize + 8; // Behind eight bytes of payload.
+/// let footer: RecordFooter = bytemuck::pod_read_unaligned(&bytes[at..][..16]);
+/// assert_eq!(footer.target >> RECORD_LOW_BITS, tx.root_ptr().offset());
+/// assert_eq!(footer.target & ((1 << RECORD_LOW_BITS) - 1), KIND_IMAGE << RECORD_LEN_BITS | 8);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -92,6 +133,18 @@ pub const RECORD_LOW_BITS: u32 = RECORD_LEN_BITS + 2;
 pub const PAYLOAD_LEN_MAX: u64 = (1 << RECORD_LEN_BITS) - 8;
 
 /// What the root is: first page of the metadata. Written when the segment is created.
+///
+/// With the `bytes` of a segment and its `header`, as in [`SegmentHeader`]:
+///
+/// ```
+/// # use vista::layout::*;
+/// # let segment = vista::Segment::<u64, _>::create_on(vista::rio::Buffer::new(1 << 20, 1 << 20), 4096)?;
+/// # let bytes = segment.medium()?.bytes();
+/// # let header: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[SEGMENT_OFFSET as usize..][..64]);
+/// let page: RootPage = bytemuck::pod_read_unaligned(&bytes[header.meta_offset as usize..][..4096]);
+/// assert_eq!((page.root_len, &page.text[..page.text_len as usize]), (8, b"u64".as_slice()));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -121,6 +174,19 @@ pub const RUN_LISTS: usize = 32;
 pub const ZONES_MAX: usize = 128;
 
 /// Heads of the heap's lists: second page of the metadata. All words are sealed.
+///
+/// With the `bytes` of a segment and its `header`, as in [`SegmentHeader`]:
+///
+/// ```
+/// # use vista::layout::*;
+/// # let segment = vista::Segment::<u64, _>::create_on(vista::rio::Buffer::new(1 << 20, 1 << 20), 4096)?;
+/// # let bytes = segment.medium()?.bytes();
+/// # let header: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[SEGMENT_OFFSET as usize..][..64]);
+/// let offset = header.meta_offset + PAGE_LEN;
+/// let page: HeapPage = bytemuck::pod_read_unaligned(&bytes[offset as usize..][..4096]);
+/// assert_eq!(page.zone_count & ((1 << 42) - 1), 1); // Above it is the seal.
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -136,6 +202,20 @@ pub struct HeapPage {
 }
 
 /// One entry of the zone directory, the third page of the metadata.
+///
+/// With the `bytes` of a segment and its `header`, as in [`SegmentHeader`]:
+///
+/// ```
+/// # use vista::layout::*;
+/// # let segment = vista::Segment::<u64, _>::create_on(vista::rio::Buffer::new(1 << 20, 1 << 20), 4096)?;
+/// # let bytes = segment.medium()?.bytes();
+/// # let header: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[SEGMENT_OFFSET as usize..][..64]);
+/// let offset = header.meta_offset + 2 * PAGE_LEN;
+/// let zone: ZoneEntry = bytemuck::pod_read_unaligned(&bytes[offset as usize..][..32]);
+/// assert_eq!(zone.offset % PAGE_LEN, 0);
+/// assert!(zone.offset + zone.page_count * PAGE_LEN <= bytes.len() as u64);
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -151,6 +231,21 @@ pub struct ZoneEntry {
 }
 
 /// What one page of user data is used for.
+///
+/// With the `bytes` of a segment and the `zone` of a [`ZoneEntry`]:
+///
+/// ```
+/// # use vista::layout::*;
+/// # let segment = vista::Segment::<u64, _>::create_on(vista::rio::Buffer::new(1 << 20, 1 << 20), 4096)?;
+/// # let bytes = segment.medium()?.bytes();
+/// # let header: SegmentHeader = bytemuck::pod_read_unaligned(&bytes[SEGMENT_OFFSET as usize..][..64]);
+/// # let offset = header.meta_offset + 2 * PAGE_LEN;
+/// # let zone: ZoneEntry = bytemuck::pod_read_unaligned(&bytes[offset as usize..][..32]);
+/// let first: PageDescriptor = bytemuck::pod_read_unaligned(&bytes[zone.offset as usize..][..64]);
+/// assert_eq!((first.kind, CLASSES[usize::from(first.class)]), (PAGE_SLAB, 16)); // The root is in it.
+/// assert_eq!(first.bitmap, [1, 0, 0, 0]);
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]

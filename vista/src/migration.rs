@@ -79,6 +79,17 @@ impl<R: Persistent, M: Medium> Segment<R, M> {
     /// Opens a medium that holds a segment with a root of this type, or [migrates](Segment::migrate) it if the root is an
     /// `Old`.
     ///
+    /// ```
+    /// use vista::rio::Buffer;
+    /// use vista::{Error, Segment, Transaction};
+    ///
+    /// let old = Segment::<u32, Buffer>::create_on(Buffer::new(1 << 20, 1 << 20), 4096)?;
+    /// let widen = |tx: &mut Transaction<'_, u32, Buffer>| Ok::<_, Error>(u64::from(*tx.root()));
+    /// let counter: Segment<u64, Buffer> = Segment::open_or_migrate_on(old.into_medium()?, widen)?;
+    /// assert_eq!(*counter.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`open_on`](Segment::open_on) and [`migrate`](Segment::migrate). [`Error::RootMismatch`] shows the layout that is
     /// there and that of `Old`, if it is neither of the two.

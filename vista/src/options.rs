@@ -43,12 +43,24 @@ impl Default for SegmentOptions {
 
 impl SegmentOptions {
     /// The defaults.
+    ///
+    /// ```
+    /// let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn new() -> Self {
         SegmentOptions { region: RegionOptions::new(), size: None, log_len: None }
     }
 
     /// Length of a new segment in bytes, rounded up to pages. Its blocks are allocated at once, so that a full disk is
     /// an error now.
+    ///
+    /// ```
+    /// let segment = vista::SegmentOptions::new().size((1 << 20) + 1).anonymous::<u64>()?;
+    /// assert_eq!(segment.stats()?.len, (1 << 20) + 4096);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self.region = self.region.size(bytes);
@@ -72,6 +84,12 @@ impl SegmentOptions {
     }
 
     /// Address space to reserve at open, in bytes: a segment grows without moving, and no further than this.
+    ///
+    /// ```
+    /// let segment = vista::SegmentOptions::new().size(1 << 20).reserve(1 << 24).anonymous::<u64>()?;
+    /// assert_eq!(segment.stats()?.max_len, 1 << 24);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.region = self.region.reserve(bytes);
         self
@@ -107,18 +125,41 @@ impl SegmentOptions {
 
     /// Whether readers get a read-only view, so that a stray store through what they hold kills the process and
     /// spares the bytes. On by default.
+    ///
+    /// ```
+    /// use vista::rio::Medium;
+    ///
+    /// let segment = vista::SegmentOptions::new().size(1 << 20).protection(false).anonymous::<u64>()?;
+    /// let region = segment.medium()?;
+    /// assert!(std::ptr::eq(region.read_base(), region.write_base())); // One view for both.
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn protection(mut self, protection: bool) -> Self {
         self.region = self.region.protection(protection);
         self
     }
 
     /// Hint: map with huge pages.
+    ///
+    /// ```
+    /// let options = vista::SegmentOptions::new().size(4 << 20).huge_pages(true);
+    /// let segment = options.anonymous::<u64>()?; // Also where the system has none.
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
         self.region = self.region.huge_pages(huge_pages);
         self
     }
 
     /// Hint: touch all pages at open rather than one by one later.
+    ///
+    /// ```
+    /// let options = vista::SegmentOptions::new().size(1 << 20).prefault(true);
+    /// let segment = options.anonymous::<u64>()?; // Slower here, and without page faults from here on.
+    /// assert_eq!(*segment.root()?, 0);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.region = self.region.prefault(prefault);
         self
@@ -126,6 +167,15 @@ impl SegmentOptions {
 
     /// Opens also what was left open across a reboot. The kernel wrote such a file back in no order: be sure that you
     /// can check its content. Without this it is refused.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// let segment = vista::SegmentOptions::new().accept_reboot(true).open::<u64>(&path)?;
+    /// assert_eq!(segment.check_content()?, []); // And what the program itself knows of its data.
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept_reboot(mut self, accept: bool) -> Self {
         self.region = self.region.accept_reboot(accept);
         self
@@ -236,6 +286,20 @@ impl SegmentOptions {
     }
 
     /// Opens the segment of this name, or creates it if nothing has the name.
+    ///
+    /// A crash in the middle of creating leaves no file of this name, or a whole one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("segment");
+    /// let options = vista::SegmentOptions::new().size(1 << 20);
+    /// for run in 1..=2_u64 {
+    ///     let mut counter = options.open_or_create::<u64>(&path)?;
+    ///     counter.transaction(|tx| tx.write(tx.root_ptr(), *tx.root() + 1))?;
+    ///     assert_eq!(*counter.root()?, run);
+    /// }
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`open`](SegmentOptions::open) and [`create`](SegmentOptions::create).

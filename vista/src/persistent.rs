@@ -36,6 +36,21 @@ pub const MAX_ALIGN_BYTES: usize = 4096;
 /// The trait is safe to implement: memory safety rests on [`Pod`] alone, and a wrong description only makes
 /// the comparison at open weaker. `Send` and `Sync` are asked for because everything in a segment is shared
 /// with whoever reads it.
+///
+/// ```
+/// use vista::{PVec, Persistent, SegmentOptions};
+///
+/// #[derive(Clone, Copy, Persistent)]
+/// #[repr(C)]
+/// struct Account {
+///     balance: i64,
+///     history: PVec<i64>,
+/// }
+///
+/// let segment = SegmentOptions::new().size(1 << 20).anonymous::<Account>()?;
+/// assert_eq!(segment.root()?.balance, 0); // All bytes are zero at first.
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot live in a persistent segment",
     label = "not `Persistent`",
@@ -50,6 +65,8 @@ pub trait Persistent: Pod + Send + Sync {
     ///
     /// It is called whenever a segment is opened and must give the same answer each time. A struct gives its
     /// fields through [`Describer::structure`].
+    ///
+    /// Example: see [`Describer::structure`].
     fn describe(describer: &mut Describer) -> String;
 
     /// Whether a value may own memory of the segment: false for plain numbers, true for collections and for what has one
@@ -59,6 +76,10 @@ pub trait Persistent: Pod + Send + Sync {
     /// Frees what this value owns: the memory of collections in it, and of those in their elements. The value itself is
     /// left as it is. A [`PPtr`](crate::PPtr) owns nothing. [`Transaction::release`](crate::Transaction::release) calls it,
     /// and the derive macro writes it: it calls it of every field.
+    ///
+    /// A crash leaves all of it allocated, and as it was.
+    ///
+    /// Example: see [`Transaction::release`](crate::Transaction::release).
     ///
     /// # Errors
     /// [`Error::NotABlock`](crate::Error::NotABlock), [`Error::DoubleFree`](crate::Error::DoubleFree) or
@@ -70,6 +91,8 @@ pub trait Persistent: Pod + Send + Sync {
     }
 
     /// Looks at what this value owns, for [`Segment::check_content`](crate::Segment::check_content).
+    ///
+    /// Example: see [`Audit`] and [`Audit::owns`].
     fn audit(&self, on: &impl Reader, audit: &mut Audit, depth: Depth) {
         let _ = (on, audit, depth);
     }
@@ -84,6 +107,12 @@ pub trait Persistent: Pod + Send + Sync {
 }
 
 /// The description of a type and of all the types it can reach through pointers.
+///
+/// ```
+/// let layout = vista::layout_of::<[u16; 3]>();
+/// assert_eq!(layout.text, "[u16; 3]");
+/// assert_eq!(layout.fingerprint, vista::fingerprint_of("[u16; 3]"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// Each struct once, the root first: its fields with name, type and offset, its size and its alignment.
@@ -161,6 +190,8 @@ pub const fn refuse_alignment(align_bytes: usize) {
 const FIELDS_LEN: usize = 256;
 
 /// Collects the structs that a root type can reach, each of them once.
+///
+/// Example: see [`structure`](Describer::structure).
 #[derive(Debug)]
 pub struct Describer {
     definitions: Vec<Definition>, // in the order in which they were met
@@ -252,6 +283,8 @@ impl Describer {
 }
 
 /// The fields of one struct, while it is being described.
+///
+/// Example: see [`Describer::structure`].
 #[derive(Debug)]
 pub struct Fields<'a> {
     describer: &'a mut Describer,
@@ -260,6 +293,8 @@ pub struct Fields<'a> {
 
 impl Fields<'_> {
     /// The next field: its name, its type `F`, and its offset in the struct.
+    ///
+    /// Example: see [`Describer::structure`].
     pub fn field<F: Persistent>(&mut self, name: &str, offset: usize) {
         let type_name = F::describe(self.describer);
         let comma = if self.text.is_empty() { "" } else { "," };

@@ -49,21 +49,43 @@ impl<T> PPtr<T> {
     pub const NULL: Self = Self::from_offset(0);
 
     /// The pointer to nothing.
+    ///
+    /// ```
+    /// assert!(vista::PPtr::<u64>::null().is_null());
+    /// ```
     pub const fn null() -> Self {
         Self::NULL
     }
 
     /// A pointer to whatever lies at `offset` bytes from the segment's beginning.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let root = vista::PPtr::<u64>::from_offset(segment.root_ptr().offset());
+    /// assert_eq!(*segment.get(root)?, 0);
+    /// assert!(segment.get(vista::PPtr::<u64>::from_offset(8)).is_err()); // No user data is there.
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub const fn from_offset(offset: u64) -> Self {
         Self { offset, target: PhantomData }
     }
 
     /// The distance from the segment's beginning, in bytes; 0 for null.
+    ///
+    /// ```
+    /// assert_eq!(vista::PPtr::<u64>::from_offset(0x2000).offset(), 0x2000);
+    /// ```
     pub const fn offset(self) -> u64 {
         self.offset
     }
 
     /// Whether it points to nothing.
+    ///
+    /// ```
+    /// use vista::PPtr;
+    ///
+    /// assert!(PPtr::<u64>::NULL.is_null() && !PPtr::<u64>::from_offset(0x2000).is_null());
+    /// ```
     pub const fn is_null(self) -> bool {
         self.offset == 0
     }
@@ -122,6 +144,13 @@ impl<T, const N: usize> PPtr<[T; N]> {
     }
 
     /// All elements; none if the pointer is null.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<[u32; 3]>()?;
+    /// let all = segment.root_ptr().as_slice();
+    /// assert_eq!(segment.slice(all)?, [0, 0, 0]);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     #[inline]
     pub const fn as_slice(self) -> PSlice<T> {
         if self.is_null() { PSlice::empty() } else { PSlice::from_raw_parts(self.offset, N as u64) }
@@ -151,27 +180,53 @@ impl<T> PSlice<T> {
     const MAX_LEN: u64 = if size_of::<T>() == 0 { u64::MAX } else { u64::MAX / size_of::<T>() as u64 };
 
     /// A slice of no elements.
+    ///
+    /// ```
+    /// # let segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let none = vista::PSlice::<u64>::empty();
+    /// assert!(none.is_empty() && segment.slice(none)?.is_empty());
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub const fn empty() -> Self {
         Self::from_raw_parts(0, 0)
     }
 
     /// The slice of `len` elements of which the first lies at `offset` bytes from the segment's beginning.
+    ///
+    /// Example: see [`PSlice`].
     pub const fn from_raw_parts(offset: u64, len: u64) -> Self {
         Self { offset, len, target: PhantomData }
     }
 
     /// The distance of the first element from the segment's beginning, in bytes.
+    ///
+    /// ```
+    /// assert_eq!(vista::PSlice::<i64>::from_raw_parts(0x2000, 3).offset(), 0x2000);
+    /// ```
     pub const fn offset(self) -> u64 {
         self.offset
     }
 
     /// The pointer to the first element; null, usually, if there is none.
+    ///
+    /// ```
+    /// use vista::{PPtr, PSlice};
+    ///
+    /// assert_eq!(PSlice::<i64>::from_raw_parts(0x2000, 3).as_ptr(), PPtr::from_offset(0x2000));
+    /// ```
     pub const fn as_ptr(self) -> PPtr<T> {
         PPtr::from_offset(self.offset)
     }
 
     /// The number of elements. A damaged length that no address space could hold reads as the greatest one
     /// that it could.
+    ///
+    /// ```
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<u64>()?;
+    /// let numbers = segment.transaction(|tx| tx.alloc_slice(&[1_u64, 2, 3]))?;
+    /// assert_eq!(numbers.len(), 3);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     #[inline]
     pub const fn len(self) -> usize {
         let len = if self.len < Self::MAX_LEN { self.len } else { Self::MAX_LEN };
@@ -179,6 +234,12 @@ impl<T> PSlice<T> {
     }
 
     /// Whether there are no elements.
+    ///
+    /// ```
+    /// use vista::PSlice;
+    ///
+    /// assert!(PSlice::<i64>::empty().is_empty() && !PSlice::<i64>::from_raw_parts(0x2000, 3).is_empty());
+    /// ```
     #[inline]
     pub const fn is_empty(self) -> bool {
         self.len == 0

@@ -47,6 +47,8 @@ pub struct Transaction<'s, R: Persistent, M: Medium = Region> {
 }
 
 /// A position in a transaction to which it can be rolled back.
+///
+/// Example: see [`Transaction::rollback_to`].
 #[derive(Clone, Copy)]
 pub struct Savepoint {
     mark: Mark,
@@ -775,6 +777,8 @@ impl<M: Medium> Core<M> {
 }
 
 /// Tuples of pointers that [`Transaction::get_disjoint_mut`] takes: one to eight of any types.
+///
+/// Example: see [`Transaction::get_disjoint_mut`].
 pub trait Pointers: sealed::Sealed {
     /// A tuple of `&mut`.
     type Lent<'a>;

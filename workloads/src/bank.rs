@@ -21,40 +21,82 @@ const TELLERS_PER_UNIT: u32 = 10;
 const UNITS_MAX: u32 = u32::MAX / ACCOUNTS_PER_UNIT;
 
 /// The size of a bank, in units of 100,000 accounts. The default is 5.
+///
+/// ```
+/// # use vista::SegmentOptions;
+/// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+/// assert_eq!(Scale::default(), Scale::new(5).unwrap());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale(u32);
 
 impl Scale {
     /// A scale from 1 to 42,949, the greatest for which account numbers have 32 bits; `None` for others.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert!(Scale::new(1).is_some() && Scale::new(0).is_none() && Scale::new(50_000).is_none());
+    /// ```
     pub fn new(units: u32) -> Option<Scale> {
         (1..=UNITS_MAX).contains(&units).then_some(Scale(units))
     }
 
     /// Number of units, which is the number of branches.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(Scale::default().branches(), 5);
+    /// ```
     #[inline(always)]
     pub fn branches(self) -> u32 {
         self.0
     }
 
     /// Number of tellers.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(Scale::default().tellers(), 50);
+    /// ```
     #[inline(always)]
     pub fn tellers(self) -> u32 {
         self.0 * TELLERS_PER_UNIT
     }
 
     /// Number of accounts.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(Scale::default().accounts(), 500_000);
+    /// ```
     #[inline(always)]
     pub fn accounts(self) -> u32 {
         self.0 * ACCOUNTS_PER_UNIT
     }
 
     /// The branch of a teller.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(Scale::default().branch_of_teller(49), 4);
+    /// ```
     #[inline(always)]
     pub fn branch_of_teller(self, teller: u32) -> u32 {
         teller / TELLERS_PER_UNIT
     }
 
     /// The branch of an account.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(Scale::default().branch_of_account(100_000), 1);
+    /// ```
     #[inline(always)]
     pub fn branch_of_account(self, account: u32) -> u32 {
         account / ACCOUNTS_PER_UNIT
@@ -62,6 +104,8 @@ impl Scale {
 
     /// A length in bytes that a segment needs to hold the bank: its tables, what the heap keeps for each of their
     /// pages, and a mebibyte for log, headers and guards.
+    ///
+    /// Example: see [`Bank`].
     pub fn segment_bytes(self) -> u64 {
         let counts = [self.accounts(), self.tellers(), self.branches()];
         let record_count: u64 = counts.into_iter().map(u64::from).sum();
@@ -80,24 +124,38 @@ impl Default for Scale {
 ///
 /// Kept as bytes, but loaded and stored as one word: a balance that was stored in parts would make the next load of
 /// it wait until those stores have reached the cache.
+///
+/// ```
+/// # use vista::SegmentOptions;
+/// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+/// let mut balance = Money::new(100);
+/// balance.add(-30);
+/// assert_eq!(balance.get(), 70);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(transparent)]
 pub struct Money([u8; 8]);
 
 impl Money {
     /// This amount.
+    ///
+    /// Example: see [`Money`].
     #[inline(always)]
     pub const fn new(amount: i64) -> Money {
         Money(amount.to_le_bytes())
     }
 
     /// The amount.
+    ///
+    /// Example: see [`Money`].
     #[inline(always)]
     pub const fn get(self) -> i64 {
         i64::from_le_bytes(self.0)
     }
 
     /// Adds to the amount; wraps round rather than panic on a damaged one.
+    ///
+    /// Example: see [`Money`].
     #[inline(always)]
     pub fn add(&mut self, delta: i64) {
         *self = Money::new(self.get().wrapping_add(delta));
@@ -105,18 +163,28 @@ impl Money {
 }
 
 /// The number of an account, teller or branch: a `u32` that needs no alignment.
+///
+/// ```
+/// # use vista::SegmentOptions;
+/// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+/// assert_eq!(Id::new(7).get(), 7);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(transparent)]
 pub struct Id([u8; 4]);
 
 impl Id {
     /// This number.
+    ///
+    /// Example: see [`Id`].
     #[inline(always)]
     pub const fn new(number: u32) -> Id {
         Id(number.to_le_bytes())
     }
 
     /// The number.
+    ///
+    /// Example: see [`Id`].
     #[inline(always)]
     pub const fn get(self) -> u32 {
         u32::from_le_bytes(self.0)
@@ -124,6 +192,8 @@ impl Id {
 }
 
 /// An account: 100 bytes.
+///
+/// Example: see [`Account::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Account {
@@ -138,6 +208,8 @@ pub struct Account {
 }
 
 /// A teller: 100 bytes.
+///
+/// Example: see [`Teller::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Teller {
@@ -152,6 +224,8 @@ pub struct Teller {
 }
 
 /// A branch: 100 bytes.
+///
+/// Example: see [`Branch::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Branch {
@@ -164,6 +238,8 @@ pub struct Branch {
 }
 
 /// What the history keeps of a transaction: 50 bytes.
+///
+/// Example: see [`History::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct History {
@@ -184,6 +260,13 @@ const _: () = {
 
 impl Account {
     /// Account number `id` with this balance.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// let account = Account::new(100_000, 1, 0);
+    /// assert_eq!((account.branch.get(), account.balance.get()), (1, 0));
+    /// ```
     pub const fn new(id: u32, branch: u32, balance: i64) -> Account {
         Account { balance: Money::new(balance), id: Id::new(id), branch: Id::new(branch), filler: [0; 84] }
     }
@@ -191,6 +274,13 @@ impl Account {
 
 impl Teller {
     /// Teller number `id` with this balance.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// let teller = Teller::new(10, 1, 0);
+    /// assert_eq!((teller.id.get(), teller.branch.get()), (10, 1));
+    /// ```
     pub const fn new(id: u32, branch: u32, balance: i64) -> Teller {
         Teller { balance: Money::new(balance), id: Id::new(id), branch: Id::new(branch), filler: [0; 84] }
     }
@@ -198,6 +288,12 @@ impl Teller {
 
 impl Branch {
     /// Branch number `id` with this balance.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(Branch::new(1, 500).balance.get(), 500);
+    /// ```
     pub const fn new(id: u32, balance: i64) -> Branch {
         Branch { balance: Money::new(balance), id: Id::new(id), filler: [0; 88] }
     }
@@ -215,6 +311,14 @@ impl History {
     };
 
     /// The record of transaction `index`.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// let transfer = Transfer::at(Scale::default(), 42, 0);
+    /// let record = History::new(0, &transfer);
+    /// assert_eq!((record.number(), record.transfer()), (1, transfer));
+    /// ```
     #[inline(always)]
     pub fn new(index: u64, transfer: &Transfer) -> History {
         History {
@@ -228,12 +332,20 @@ impl History {
     }
 
     /// Number of the transaction, counted from one: its index and one. Zero in a record that was never written.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(History::EMPTY.number(), 0);
+    /// ```
     #[inline]
     pub fn number(&self) -> u64 {
         u64::from_le_bytes(self.number)
     }
 
     /// The account, the teller, the branch and the amount.
+    ///
+    /// Example: see [`new`](History::new).
     pub fn transfer(&self) -> Transfer {
         Transfer {
             account: self.account.get(),
@@ -244,12 +356,33 @@ impl History {
     }
 
     /// Zero.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Account, Bank, Branch, History, Id, Model, Money, Scale, Tables, Teller, Transfer};
+    /// assert_eq!(History::EMPTY.filler(), [0; 22]);
+    /// ```
     pub fn filler(&self) -> &[u8] {
         &self.filler
     }
 }
 
 /// The root of the bank's segment: its tables. They never move, so a copy of it is as good as the root.
+///
+/// ```
+/// # use vista::{Segment, SegmentOptions};
+/// # use workloads::{Bank, Scale, Tables, Transfer, debit_credit, verify};
+/// let scale = Scale::new(1).unwrap();
+/// let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+/// segment.transaction(|tx| Bank::create_in(tx, scale))?;
+/// let bank = *segment.root()?;
+/// for index in 0..10 {
+///     let transfer = Transfer::at(scale, 42, index);
+///     segment.transaction(|tx| debit_credit(tx, &bank, &transfer, index))?;
+/// }
+/// assert_eq!(verify(&segment, 42)?.count, 10);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Persistent)]
 #[repr(C)]
 pub struct Bank {
@@ -266,6 +399,8 @@ pub struct Bank {
 impl Bank {
     /// Makes a bank with empty accounts. Meant for [`SegmentOptions::create_with`](vista::SegmentOptions::create_with),
     /// with a size of [`Scale::segment_bytes`]: there is then either no file, or one with a whole bank.
+    ///
+    /// Example: see [`Bank`].
     ///
     /// # Errors
     /// [`Error::NoSpace`] if the segment is too short.
@@ -290,6 +425,16 @@ impl Bank {
     }
 
     /// The scale that fits the number of branches, if there is one.
+    ///
+    /// ```
+    /// # use vista::{Segment, SegmentOptions};
+    /// # use workloads::{Bank, Scale, Tables, Transfer, debit_credit, verify};
+    /// let scale = Scale::new(1).unwrap();
+    /// let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+    /// segment.transaction(|tx| Bank::create_in(tx, scale))?;
+    /// assert_eq!(segment.root()?.scale(), Some(scale));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn scale(&self) -> Option<Scale> {
         Scale::new(u32::try_from(self.branches.len()).ok()?)
     }
@@ -297,6 +442,10 @@ impl Bank {
 
 /// Makes one transfer within a transaction: four ranges, logged together and lent together, so that even a domain
 /// that has to fence does so once. It is transaction number `index`, from 0.
+///
+/// A crash in the middle leaves all four ranges as they were.
+///
+/// Example: see [`Bank`].
 ///
 /// # Errors
 /// Those of [`Transaction::get_disjoint_mut`]; nothing has changed then. A transfer for a larger bank than this one
@@ -326,6 +475,8 @@ pub fn debit_credit<R: Persistent, M: Medium>(
 }
 
 /// The bank's tables as plain memory, without transactions: the bound that every engine is compared with.
+///
+/// Example: see [`Plan::tables`](crate::Plan::tables).
 #[derive(Debug)]
 pub struct Tables<'a> {
     /// All accounts.
@@ -341,6 +492,23 @@ pub struct Tables<'a> {
 impl<'a> Tables<'a> {
     /// The tables of a bank in the bytes of its medium, of which the first is the one at offset `base`. `None` if
     /// they do not all lie in there, apart from each other.
+    ///
+    /// ```
+    /// # use vista::{Segment, SegmentOptions};
+    /// # use workloads::{Bank, Scale, Tables, Transfer, debit_credit, verify};
+    /// let scale = Scale::new(1).unwrap();
+    /// let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+    /// segment.transaction(|tx| Bank::create_in(tx, scale))?;
+    /// let bank = *segment.root()?;
+    /// let mut region = segment.into_medium()?;
+    /// let first = bank.accounts.offset().min(bank.tellers.offset()).min(bank.branches.offset());
+    /// let first = first.min(bank.history.offset());
+    /// let end = region.len();
+    /// let mut tables = Tables::in_bytes(&bank, first, region.bytes_mut(first..end)?).unwrap();
+    /// tables.debit_credit(&Transfer::at(scale, 42, 0), 0);
+    /// # assert_eq!(verify(&Segment::open_on(region)?, 42)?.count, 1);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn in_bytes(bank: &Bank, base: u64, bytes: &'a mut [u8]) -> Option<Tables<'a>> {
         fn range<T>(base: u64, slice: PSlice<T>) -> Option<std::ops::Range<usize>> {
             let start = usize::try_from(slice.offset().checked_sub(base)?).ok()?;
@@ -363,6 +531,8 @@ impl<'a> Tables<'a> {
     }
 
     /// The four stores of [`debit_credit`], without a transaction.
+    ///
+    /// Example: see [`Plan::tables`](crate::Plan::tables).
     ///
     /// # Panics
     /// If the transfer is one for a larger bank.

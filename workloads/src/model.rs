@@ -11,6 +11,8 @@ use crate::{Account, Bank, Branch, History, RING_LEN, Scale, Teller, Transfer};
 
 /// What a bank holds after a number of transfers. It only goes forward, so a test that looks at a segment again
 /// and again keeps one, which then replays no transfer twice.
+///
+/// Example: see [`verify`](Model::verify).
 #[derive(Clone, Debug)]
 pub struct Model {
     scale: Scale,
@@ -24,6 +26,18 @@ pub struct Model {
 }
 
 /// What a verification has found to be right.
+///
+/// ```
+/// # use vista::SegmentOptions;
+/// # use workloads::{Bank, Discrepancy, Model, Scale, Transfer, debit_credit, transaction_count, verify};
+/// # let scale = Scale::new(1).unwrap();
+/// # let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+/// # segment.transaction(|tx| Bank::create_in(tx, scale))?;
+/// # let bank = *segment.root()?;
+/// let verified = verify(&segment, 42)?;
+/// assert_eq!((verified.count, verified.sum), (0, 0)); // A new bank.
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Number of transactions in the segment: all with an index below this, and no others.
@@ -33,6 +47,22 @@ pub struct Verified {
 }
 
 /// The first thing that is not as the model has it.
+///
+/// ```
+/// # use vista::SegmentOptions;
+/// # use workloads::{Bank, Discrepancy, Model, Scale, Transfer, debit_credit, transaction_count, verify};
+/// # let scale = Scale::new(1).unwrap();
+/// # let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+/// # segment.transaction(|tx| Bank::create_in(tx, scale))?;
+/// # let bank = *segment.root()?;
+/// segment.transaction(|tx| {
+///     let account = tx.slice_mut(bank.accounts)?;
+///     account[7].balance.add(1); // That no transfer has put there.
+///     Ok::<_, vista::Error>(())
+/// })?;
+/// assert!(matches!(verify(&segment, 42), Err(Discrepancy::Record { table: "account", index: 7, .. })));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Discrepancy {
@@ -118,6 +148,8 @@ impl From<Error> for Discrepancy {
 
 /// Compares a segment with a model replayed from the beginning. For repeated looks keep a [`Model`].
 ///
+/// Example: see [`Bank`].
+///
 /// # Errors
 /// As [`Model::verify`].
 pub fn verify<M: Medium>(segment: &Segment<Bank, M>, seed: u64) -> Result<Verified, Discrepancy> {
@@ -128,6 +160,18 @@ pub fn verify<M: Medium>(segment: &Segment<Bank, M>, seed: u64) -> Result<Verifi
 
 /// Number of transactions that the segment holds, by its newest history record. That they are all there is for
 /// [`verify`] to say.
+///
+/// ```
+/// # use vista::SegmentOptions;
+/// # use workloads::{Bank, Discrepancy, Model, Scale, Transfer, debit_credit, transaction_count, verify};
+/// # let scale = Scale::new(1).unwrap();
+/// # let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+/// # segment.transaction(|tx| Bank::create_in(tx, scale))?;
+/// # let bank = *segment.root()?;
+/// segment.transaction(|tx| debit_credit(tx, &bank, &Transfer::at(scale, 42, 0), 0))?;
+/// assert_eq!(transaction_count(&segment)?, 1);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`Segment::slice`].
@@ -142,6 +186,12 @@ fn newest_number(history: &[History]) -> u64 {
 
 impl Model {
     /// The bank before the first transfer of the run with this seed.
+    ///
+    /// ```
+    /// # use workloads::{Model, Scale};
+    /// let mut model = Model::new(Scale::new(1).unwrap(), 42);
+    /// assert_eq!((model.seed(), model.count()), (42, 0));
+    /// ```
     pub fn new(scale: Scale, seed: u64) -> Model {
         Model {
             scale,
@@ -155,16 +205,27 @@ impl Model {
     }
 
     /// The seed of the run.
+    ///
+    /// Example: see [`new`](Model::new).
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
     /// Number of transfers so far.
+    ///
+    /// Example: see [`new`](Model::new).
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Applies the next transfer.
+    ///
+    /// ```
+    /// # use workloads::{Model, Scale};
+    /// let mut model = Model::new(Scale::new(1).unwrap(), 42);
+    /// model.apply_next();
+    /// assert_eq!(model.count(), 1);
+    /// ```
     pub fn apply_next(&mut self) {
         let transfer = Transfer::at(self.scale, self.seed, self.count);
         self.accounts[transfer.account as usize] += transfer.delta;
@@ -175,6 +236,14 @@ impl Model {
     }
 
     /// Applies transfers until there are `count`; no fewer than before.
+    ///
+    /// ```
+    /// # use workloads::{Model, Scale};
+    /// let mut model = Model::new(Scale::new(1).unwrap(), 42);
+    /// model.advance_to(1000);
+    /// model.advance_to(10); // No fewer than before.
+    /// assert_eq!(model.count(), 1000);
+    /// ```
     pub fn advance_to(&mut self, count: u64) {
         while self.count < count {
             self.apply_next();
@@ -186,6 +255,23 @@ impl Model {
     ///
     /// A transaction that is half there, or not there although a later one is, differs somewhere from the model at
     /// any count.
+    ///
+    /// ```
+    /// # use vista::SegmentOptions;
+    /// # use workloads::{Bank, Discrepancy, Model, Scale, Transfer, debit_credit, transaction_count, verify};
+    /// # let scale = Scale::new(1).unwrap();
+    /// # let mut segment = SegmentOptions::new().size(scale.segment_bytes()).anonymous::<Bank>()?;
+    /// # segment.transaction(|tx| Bank::create_in(tx, scale))?;
+    /// # let bank = *segment.root()?;
+    /// let mut model = Model::new(scale, 42);
+    /// for index in 0..100 {
+    ///     segment.transaction(|tx| debit_credit(tx, &bank, &Transfer::at(scale, 42, index), index))?;
+    ///     if index % 50 == 0 {
+    ///         assert_eq!(model.verify(&segment)?.count, index + 1); // Replays what is new alone.
+    ///     }
+    /// }
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The first [`Discrepancy`], from the shape of the tables to their sums.

@@ -38,6 +38,13 @@ pub const LINES_MAX: usize = 15;
 pub const RECENT_ORDERS: u32 = 20;
 
 /// Lengths of the tables, and whether a new-order draws from the stock.
+///
+/// ```
+/// # use workloads::order_entry::*;
+/// # use workloads::{Id, Money};
+/// let scale = Scale::default();
+/// assert_eq!((scale.customers(), scale.items(), scale.orders()), (30_000, 10_000, 20_480));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {
     customers: u32,
@@ -55,74 +62,151 @@ impl Default for Scale {
 
 impl Scale {
     /// A small one, for tests: rings that come round, and customers that come back.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().customers_per_district(), 30);
+    /// ```
     pub fn small() -> Scale {
         Scale { customers: 30, items: 100, orders: 64, payments: 200, draws_stock: false }
     }
 
     /// The same, and a new-order draws what it sells from the stock, as in TPC-C: one range more per line.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert!(Scale::small().with_stock().draws_stock() && !Scale::small().draws_stock());
+    /// ```
     pub fn with_stock(self) -> Scale {
         Scale { draws_stock: true, ..self }
     }
 
     /// Whether a new-order draws from the stock.
+    ///
+    /// Example: see [`with_stock`](Scale::with_stock).
     #[inline]
     pub fn draws_stock(self) -> bool {
         self.draws_stock
     }
 
     /// Number of customers of all districts.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().customers(), 300);
+    /// ```
     pub fn customers(self) -> u64 {
         u64::from(DISTRICTS) * u64::from(self.customers)
     }
 
     /// Number of customers of a district.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::default().customers_per_district(), 3000);
+    /// ```
     pub fn customers_per_district(self) -> u32 {
         self.customers
     }
 
     /// Number of items, which is the length of the stock. Below 65,536.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().items(), 100);
+    /// ```
     pub fn items(self) -> u64 {
         self.items.into()
     }
 
     /// Number of orders that are kept, of all districts.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().orders(), 640);
+    /// ```
     pub fn orders(self) -> u64 {
         u64::from(DISTRICTS) * u64::from(self.orders)
     }
 
     /// Number of orders that are kept of each district.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().orders_per_district(), 64);
+    /// ```
     pub fn orders_per_district(self) -> u32 {
         self.orders
     }
 
     /// Number of payments that are kept.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().payments(), 200);
+    /// ```
     pub fn payments(self) -> u64 {
         self.payments.into()
     }
 
     /// Number of orders that each district has from the beginning: seven of ten are delivered, as in TPC-C.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!((Scale::small().initial_orders(), Scale::small().initial_head()), (32, 23));
+    /// ```
     pub fn initial_orders(self) -> u32 {
         self.orders / 2
     }
 
     /// Number of the first order that is not delivered in the beginning.
+    ///
+    /// Example: see [`initial_orders`](Scale::initial_orders).
     pub fn initial_head(self) -> u32 {
         1 + self.initial_orders() * 7 / 10
     }
 
     /// Where a customer lies in the table of customers.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!(Scale::small().customer_index(2, 5), 65);
+    /// ```
     #[inline(always)]
     pub fn customer_index(self, district: u32, customer: u32) -> u64 {
         u64::from(district) * u64::from(self.customers) + u64::from(customer)
     }
 
     /// Where an order lies in the table of orders. Numbers begin at 1.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let scale = Scale::small();
+    /// assert_eq!((scale.order_index(1, 1), scale.order_index(1, 65)), (64, 64)); // The ring has come round.
+    /// ```
     #[inline(always)]
     pub fn order_index(self, district: u32, number: u32) -> u64 {
         u64::from(district) * u64::from(self.orders) + u64::from((number - 1) % self.orders)
     }
 
     /// The oldest order that the ring can still hold if `next` is the next number.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert_eq!((Scale::small().oldest_kept(10), Scale::small().oldest_kept(100)), (1, 36));
+    /// ```
     #[inline(always)]
     pub fn oldest_kept(self, next: u32) -> u32 {
         next.saturating_sub(self.orders).max(1)
@@ -130,6 +214,12 @@ impl Scale {
 }
 
 /// The warehouse: 89 bytes.
+///
+/// ```
+/// # use workloads::order_entry::*;
+/// # use workloads::{Id, Money};
+/// assert_eq!(Warehouse::new().tax.get(), 1250); // 12.5 %
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Warehouse {
@@ -141,6 +231,8 @@ pub struct Warehouse {
 }
 
 /// A district: 95 bytes.
+///
+/// Example: see [`District::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct District {
@@ -154,6 +246,8 @@ pub struct District {
 }
 
 /// What changes of a customer with each payment and delivery: one range.
+///
+/// Example: see [`after_payment`](Standing::after_payment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Standing {
@@ -168,6 +262,8 @@ pub struct Standing {
 }
 
 /// What changes with a payment if the credit is bad, as it is of one customer in ten: one range too.
+///
+/// Example: see [`after_payment`](BadStanding::after_payment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct BadStanding {
@@ -178,6 +274,8 @@ pub struct BadStanding {
 }
 
 /// A customer: 655 bytes.
+///
+/// Example: see [`Customer::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Customer {
@@ -191,6 +289,8 @@ pub struct Customer {
 }
 
 /// An item: 82 bytes.
+///
+/// Example: see [`Item::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Item {
@@ -200,6 +300,8 @@ pub struct Item {
 }
 
 /// What changes of a stock if a new-order draws from it.
+///
+/// Example: see [`after`](Level::after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Level {
@@ -212,6 +314,8 @@ pub struct Level {
 }
 
 /// The stock of an item: 306 bytes.
+///
+/// Example: see [`Stock::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Stock {
@@ -223,6 +327,8 @@ pub struct Stock {
 }
 
 /// A line of an order: 54 bytes.
+///
+/// Example: see [`Line::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Line {
@@ -238,6 +344,13 @@ pub struct Line {
 }
 
 /// What changes of an order when it is delivered: one range.
+///
+/// ```
+/// # use workloads::order_entry::*;
+/// # use workloads::{Id, Money};
+/// let order = Order::initial(Scale::small(), 0); // The oldest of the first district.
+/// assert!(order.delivered.carrier.get() > 0, "it is out of the queue");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Delivered {
@@ -248,6 +361,8 @@ pub struct Delivered {
 }
 
 /// An order with its lines: 842 bytes.
+///
+/// Example: see [`Order::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Order {
@@ -266,6 +381,8 @@ pub struct Order {
 }
 
 /// What the history keeps of a payment: 46 bytes.
+///
+/// Example: see [`Paid::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[repr(C)]
 pub struct Paid {
@@ -294,6 +411,8 @@ const _: () = {
 
 impl Warehouse {
     /// The warehouse in the beginning.
+    ///
+    /// Example: see [`Warehouse`].
     pub fn new() -> Warehouse {
         Warehouse { ytd: Money::new(30_000_000), tax: Id::new(1250), filler: [b'w'; 77] }
     }
@@ -307,6 +426,13 @@ impl Default for Warehouse {
 
 impl District {
     /// District number `id` in the beginning.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let district = District::new(Scale::small(), 0);
+    /// assert_eq!(district.next_order.get(), 33); // Behind those that are there from the beginning.
+    /// ```
     pub fn new(scale: Scale, id: u32) -> District {
         District {
             next_order: Id::new(scale.initial_orders() + 1),
@@ -319,6 +445,13 @@ impl District {
 
 impl Customer {
     /// The customer with this index in the table, in the beginning.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let customer = Customer::new(7);
+    /// assert!(customer.has_bad_credit <= 1 && customer.discount.get() < 10_000);
+    /// ```
     pub fn new(index: u64) -> Customer {
         let bits = draw(0xC057, index);
         let standing = Standing {
@@ -338,6 +471,12 @@ impl Customer {
 
 impl Item {
     /// The item with this index: it costs from 1.00 to 100.00.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert!((100..=10_000).contains(&Item::new(7).price.get()));
+    /// ```
     pub fn new(index: u64) -> Item {
         let price = 100 + below(9901, draw(0x17E3, index) as u32);
         Item { price: Money::new(price.into()), filler: [b'i'; 74] }
@@ -346,6 +485,12 @@ impl Item {
 
 impl Stock {
     /// The stock of the item with this index in the beginning: from 10 to 100 of it.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// assert!((10..=100).contains(&Stock::new(7).level.quantity.get()));
+    /// ```
     pub fn new(index: u64) -> Stock {
         let bits = draw(0x570C, index);
         let quantity = Id::new(10 + below(91, bits as u32));
@@ -360,6 +505,14 @@ impl Stock {
 
 impl Level {
     /// After so many have been sold: what falls below ten is filled up, as TPC-C has it.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let level = Level { quantity: Id::new(30), ytd: Money::new(0), order_count: Id::new(0) };
+    /// assert_eq!(level.after(20).quantity.get(), 10);
+    /// assert_eq!(level.after(25).quantity.get(), 96); // 5, and filled up by 91.
+    /// ```
     #[inline]
     pub fn after(self, quantity: u32) -> Level {
         let left = self.quantity.get().wrapping_sub(quantity);
@@ -385,6 +538,13 @@ impl Line {
     };
 
     /// So many of an item.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let line = Line::new(7, 3, 3 * 250, [0; 24]);
+    /// assert_eq!((line.item.get(), line.quantity.get(), line.amount.get()), (7, 3, 750));
+    /// ```
     #[inline]
     pub fn new(item: u32, quantity: u32, amount: i64, info: [u8; 24]) -> Line {
         Line {
@@ -409,6 +569,14 @@ impl Order {
     };
 
     /// What lies at this index of the table in the beginning.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let scale = Scale::small();
+    /// assert_eq!(Order::initial(scale, 0).number.get(), 1);
+    /// assert_eq!(Order::initial(scale, scale.initial_orders().into()), Order::NONE);
+    /// ```
     pub fn initial(scale: Scale, index: u64) -> Order {
         let (district, slot) = (index / u64::from(scale.orders), (index % u64::from(scale.orders)) as u32);
         if slot >= scale.initial_orders() {
@@ -438,6 +606,16 @@ impl Order {
     }
 
     /// A new one.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let mut lines = [Line::NONE; LINES_MAX];
+    /// lines[0] = Line::new(7, 3, 750, [0; 24]);
+    /// lines[1] = Line::new(8, 1, 250, [0; 24]);
+    /// let order = Order::new(33, 5, 1, 2, lines);
+    /// assert_eq!((order.number.get(), order.amount()), (33, 1000));
+    /// ```
     #[inline]
     pub fn new(number: u32, customer: u32, at: i64, line_count: u32, lines: [Line; LINES_MAX]) -> Order {
         Order {
@@ -451,6 +629,8 @@ impl Order {
     }
 
     /// What all of its lines cost.
+    ///
+    /// Example: see [`new`](Order::new).
     #[inline]
     pub fn amount(&self) -> i64 {
         self.lines.iter().fold(0, |sum: i64, line| sum.wrapping_add(line.amount.get()))
@@ -468,6 +648,13 @@ impl Paid {
     };
 
     /// A payment.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let paid = Paid::new(1, 2, 5, 1000);
+    /// assert_eq!((paid.district.get(), paid.amount.get()), (2, 1000));
+    /// ```
     #[inline]
     pub fn new(at: i64, district: u32, customer: u32, amount: i64) -> Paid {
         Paid {
@@ -482,6 +669,15 @@ impl Paid {
 
 impl Standing {
     /// After a payment.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let standing = Customer::new(7).bad.standing;
+    /// let after = standing.after_payment(1000);
+    /// assert_eq!(after.balance.get(), standing.balance.get() - 1000);
+    /// assert_eq!(after.payments.get(), standing.payments.get() + 1);
+    /// ```
     #[inline]
     pub fn after_payment(self, amount: i64) -> Standing {
         Standing {
@@ -493,6 +689,13 @@ impl Standing {
     }
 
     /// After the delivery of an order that costs so much.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let standing = Customer::new(7).bad.standing;
+    /// assert_eq!(standing.after_delivery(1000).balance.get(), standing.balance.get() + 1000);
+    /// ```
     #[inline]
     pub fn after_delivery(self, amount: i64) -> Standing {
         Standing {
@@ -505,6 +708,15 @@ impl Standing {
 
 impl BadStanding {
     /// After a payment, which is put before the earlier ones.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let bad = Customer::new(7).bad;
+    /// let after = bad.after_payment(&Paid::new(1, 2, 5, 1000));
+    /// assert_eq!(after.standing, bad.standing.after_payment(1000));
+    /// assert_eq!(after.data[24..], bad.data[..476]); // The earlier ones, moved on.
+    /// ```
     #[inline]
     pub fn after_payment(&self, paid: &Paid) -> BadStanding {
         const LEN: usize = 24;
@@ -516,6 +728,8 @@ impl BadStanding {
 }
 
 /// One transaction.
+///
+/// Example: see [`at`](Transaction::at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transaction {
     /// A customer orders.
@@ -551,6 +765,8 @@ pub enum Transaction {
 }
 
 /// What is ordered.
+///
+/// Example: see [`lines`](NewOrder::lines).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewOrder {
     /// The district.
@@ -566,6 +782,19 @@ pub struct NewOrder {
 
 impl NewOrder {
     /// Items and quantities, from 5 to 15 of them; no item twice.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let orders = (0..100).filter_map(|index| match Transaction::at(Scale::small(), 42, index) {
+    ///     Transaction::NewOrder(order) => Some(order),
+    ///     _ => None,
+    /// });
+    /// for order in orders {
+    ///     assert!((5..=15).contains(&order.lines().len()));
+    ///     assert!(order.lines().all(|(item, quantity)| item < 100 && quantity > 0));
+    /// }
+    /// ```
     #[inline]
     pub fn lines(&self) -> impl ExactSizeIterator<Item = (u32, u32)> + '_ {
         let count = self.line_count.into();
@@ -604,6 +833,13 @@ fn uneven(a: u32, bound: u32, bits: u64) -> u32 {
 
 impl Transaction {
     /// Transaction number `index` of the run with this seed. Every index and seed has one.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let transaction = Transaction::at(Scale::small(), 42, 7);
+    /// assert_eq!(transaction, Transaction::at(Scale::small(), 42, 7));
+    /// ```
     pub fn at(scale: Scale, seed: u64, index: u64) -> Transaction {
         let seed = draw(seed, index);
         let (kind, who, what) = (draw(seed, 100), draw(seed, 101), draw(seed, 102));
@@ -624,6 +860,8 @@ impl Transaction {
 }
 
 /// What transactions have read and told: a digest, by which it is compared, and by which reading cannot be left out.
+///
+/// Example: see [`note`](Told::note).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told(u64);
 
@@ -635,17 +873,36 @@ impl Default for Told {
 
 impl Told {
     /// Notes a number; the order matters.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let (mut one, mut other) = (Told::default(), Told::default());
+    /// [1, 2].map(|word| one.note(word));
+    /// [2, 1].map(|word| other.note(word));
+    /// assert_ne!(one.digest(), other.digest());
+    /// ```
     #[inline(always)]
     pub fn note(&mut self, word: u64) {
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(29);
     }
 
     /// The digest.
+    ///
+    /// Example: see [`note`](Told::note).
     pub fn digest(self) -> u64 {
         self.0
     }
 
     /// What order-status tells of an order and its lines.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let mut told = Told::default();
+    /// told.note_order(&Order::initial(Scale::small(), 0));
+    /// assert_ne!(told, Told::default());
+    /// ```
     #[inline]
     pub fn note_order(&mut self, order: &Order) {
         self.note(order.number.get().into());
@@ -661,6 +918,13 @@ impl Told {
 }
 
 /// What an order costs its customer: discount and taxes in units of a ten-thousandth.
+///
+/// ```
+/// # use workloads::order_entry::*;
+/// # use workloads::{Id, Money};
+/// // 100.00 with 10 % off, and 5 % and 15 % of taxes:
+/// assert_eq!(total(10_000, Id::new(1000), [Id::new(500), Id::new(1500)]), 10_800);
+/// ```
 #[inline]
 pub fn total(amount: i64, discount: Id, taxes: [Id; 2]) -> i64 {
     let tax = i64::from(taxes[0].get()) + i64::from(taxes[1].get());
@@ -668,6 +932,8 @@ pub fn total(amount: i64, discount: Id, taxes: [Id; 2]) -> i64 {
 }
 
 /// What TPC-C finds by an index, in volatile memory: found again from the tables after a restart.
+///
+/// Example: see [`find`](Index::find).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
     heads: [u32; DISTRICTS as usize],
@@ -677,6 +943,17 @@ pub struct Index {
 
 impl Index {
     /// From the orders, by their place in the table, and each district's next number.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let scale = Scale::small();
+    /// let next = scale.initial_orders() + 1;
+    /// let mut index = Index::find(scale, [next; 10], |place| Order::initial(scale, place));
+    /// assert_eq!(index.head(0, next), scale.initial_head());
+    /// index.delivered(0, scale.initial_head());
+    /// assert_eq!(index.head(0, next), scale.initial_head() + 1);
+    /// ```
     pub fn find(
         scale: Scale,
         next_orders: [u32; DISTRICTS as usize],
@@ -698,24 +975,40 @@ impl Index {
     }
 
     /// The oldest order in a district's queue if `next` is the district's next number, or `next` if there is none.
+    ///
+    /// Example: see [`find`](Index::find).
     #[inline]
     pub fn head(&self, district: u32, next: u32) -> u32 {
         self.heads[district as usize].max(self.scale.oldest_kept(next))
     }
 
     /// The order was delivered, and that is committed.
+    ///
+    /// Example: see [`find`](Index::find).
     #[inline]
     pub fn delivered(&mut self, district: u32, number: u32) {
         self.heads[district as usize] = number + 1;
     }
 
     /// Number of a customer's last order; 0 if there is none. It may have left the ring.
+    ///
+    /// Example: see [`entered`](Index::entered).
     #[inline]
     pub fn last_order(&self, district: u32, customer: u32) -> u32 {
         self.last_orders[self.scale.customer_index(district, customer) as usize]
     }
 
     /// The order was entered, and that is committed.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let scale = Scale::small();
+    /// let mut index = Index::find(scale, [1; 10], |_| Order::NONE);
+    /// assert_eq!(index.last_order(2, 5), 0);
+    /// index.entered(2, 5, 33);
+    /// assert_eq!(index.last_order(2, 5), 33);
+    /// ```
     #[inline]
     pub fn entered(&mut self, district: u32, customer: u32, number: u32) {
         self.last_orders[self.scale.customer_index(district, customer) as usize] = number;
@@ -723,6 +1016,16 @@ impl Index {
 }
 
 /// All tables in plain vectors, and a replay of the transactions on them.
+///
+/// ```
+/// # use workloads::order_entry::*;
+/// let scale = Scale::small();
+/// let mut model = Model::new(scale);
+/// for index in 0..100 {
+///     model.apply(&Transaction::at(scale, 42, index));
+/// }
+/// model.check().unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model {
     scale: Scale,
@@ -747,6 +1050,13 @@ pub struct Model {
 
 impl Model {
     /// The tables in the beginning.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// # use workloads::{Id, Money};
+    /// let model = Model::new(Scale::small());
+    /// assert_eq!((model.districts.len(), model.customers.len()), (10, 300));
+    /// ```
     pub fn new(scale: Scale) -> Model {
         Model {
             scale,
@@ -764,11 +1074,24 @@ impl Model {
     }
 
     /// What all transactions have told.
+    ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// let scale = Scale::small();
+    /// let mut model = Model::new(scale);
+    /// for index in 0..100 {
+    ///     model.apply(&Transaction::at(scale, 42, index));
+    /// }
+    /// println!("{:#x}", model.told().digest());
+    /// # assert_ne!(model.told(), Told::default());
+    /// ```
     pub fn told(&self) -> Told {
         self.told
     }
 
     /// The transaction that comes next.
+    ///
+    /// Example: see [`Model`].
     pub fn apply(&mut self, transaction: &Transaction) {
         self.count += 1;
         match *transaction {
@@ -864,6 +1187,17 @@ impl Model {
     /// Whether the tables agree with each other, by TPC-C's consistency conditions (clause 3.3.2 of revision 5.11). Those
     /// that add up all orders or all payments are left out once the ring has come round.
     ///
+    /// ```
+    /// # use workloads::order_entry::*;
+    /// let scale = Scale::small();
+    /// let mut model = Model::new(scale);
+    /// for index in 0..100 {
+    ///     model.apply(&Transaction::at(scale, 42, index));
+    /// }
+    /// model.warehouse.ytd.add(1);
+    /// println!("{}", model.check().unwrap_err());
+    /// ```
+    ///
     /// # Errors
     /// The first condition that does not hold.
     pub fn check(&self) -> Result<(), Inconsistency> {
@@ -925,6 +1259,8 @@ impl Model {
 }
 
 /// Two things that do not agree.
+///
+/// Example: see [`check`](Model::check).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inconsistency {
     /// What has to hold.

@@ -10,6 +10,15 @@ use crate::{
 const PAGE_LEN: usize = 4096;
 
 /// Where the tables of a bank stand in bytes.
+///
+/// ```
+/// use workloads::{Plan, Scale};
+///
+/// let plan = Plan::new(Scale::new(1).unwrap());
+/// let mut bytes = vec![0; plan.len() as usize];
+/// plan.create(&mut bytes);
+/// assert_eq!(plan.tables(&mut bytes).accounts.len(), 100_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     scale: Scale,
@@ -21,6 +30,8 @@ pub struct Plan {
 
 impl Plan {
     /// For a bank of this scale.
+    ///
+    /// Example: see [`tables`](Plan::tables).
     pub fn new(scale: Scale) -> Plan {
         let behind =
             |offset: usize, count: usize, len: usize| (offset + count * len).next_multiple_of(PAGE_LEN);
@@ -32,16 +43,43 @@ impl Plan {
     }
 
     /// Bytes that it takes, whole pages of 4096.
+    ///
+    /// ```
+    /// # use workloads::{Model, Plan, Scale, Transfer};
+    /// let scale = Scale::new(1).unwrap();
+    /// let plan = Plan::new(scale);
+    /// assert_eq!(plan.len() % 4096, 0);
+    /// assert!(plan.len() > u64::from(scale.accounts()) * 100);
+    /// ```
     pub fn len(&self) -> u64 {
         self.len as u64
     }
 
     /// Whether it takes none, which no bank does.
+    ///
+    /// ```
+    /// # use workloads::{Model, Plan, Scale, Transfer};
+    /// let scale = Scale::new(1).unwrap();
+    /// let plan = Plan::new(scale);
+    /// assert!(!plan.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The tables in such bytes.
+    ///
+    /// ```
+    /// # use workloads::{Model, Plan, Scale, Transfer};
+    /// let scale = Scale::new(1).unwrap();
+    /// let plan = Plan::new(scale);
+    /// let mut bytes = vec![0; plan.len() as usize];
+    /// plan.create(&mut bytes);
+    /// for index in 0..10 {
+    ///     plan.tables(&mut bytes).debit_credit(&Transfer::at(scale, 42, index), index);
+    /// }
+    /// assert_eq!(plan.verify(&bytes, &mut Model::new(scale, 42)).unwrap().count, 10);
+    /// ```
     ///
     /// # Panics
     /// If there are fewer bytes than [`len`](Plan::len).
@@ -59,6 +97,8 @@ impl Plan {
 
     /// Makes a bank with empty accounts of zeroes.
     ///
+    /// Example: see [`tables`](Plan::tables).
+    ///
     /// # Panics
     /// As [`tables`](Plan::tables).
     pub fn create(&self, bytes: &mut [u8]) {
@@ -75,6 +115,16 @@ impl Plan {
     }
 
     /// Compares the tables in such bytes with a model, as [`Model::verify`].
+    ///
+    /// ```
+    /// # use workloads::{Model, Plan, Scale, Transfer};
+    /// let scale = Scale::new(1).unwrap();
+    /// let plan = Plan::new(scale);
+    /// let mut bytes = vec![0; plan.len() as usize];
+    /// plan.create(&mut bytes);
+    /// plan.tables(&mut bytes).accounts[7].balance.add(1); // That no transfer has put there.
+    /// assert!(plan.verify(&bytes, &mut Model::new(scale, 42)).is_err());
+    /// ```
     ///
     /// # Errors
     /// The first [`Discrepancy`].
@@ -103,6 +153,26 @@ impl Plan {
 
     /// Makes one transfer within a transaction of lrvm, on a region that holds such bytes: four ranges. It is
     /// transaction number `index`, from 0.
+    ///
+    /// A crash in the middle leaves all of it or nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, data) = (dir.path().join("log"), dir.path().join("data"));
+    /// # use workloads::{Plan, Scale, Transfer};
+    /// # let scale = Scale::new(1).unwrap();
+    /// # let plan = Plan::new(scale);
+    /// # lrvm::create_log(&log, 1 << 16)?;
+    /// # lrvm::create_segment(&data, plan.len())?;
+    /// # let rvm = lrvm::Options::new().background(false).open(&log)?;
+    /// let mut region = rvm.map(&data, 0..plan.len())?;
+    /// let mut tx = rvm.begin(lrvm::Begin::Restore)?;
+    /// let bank = tx.enlist(&mut region)?;
+    /// plan.debit_credit(&mut tx, bank, &Transfer::at(scale, 42, 0), 0)?;
+    /// tx.commit(lrvm::End::Flush)?;
+    /// # drop(region);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// lrvm's: the transfer is one for a larger bank.

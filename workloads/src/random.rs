@@ -8,6 +8,13 @@
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Output number `index` of the generator that starts at `seed`.
+///
+/// ```
+/// use workloads::draw;
+///
+/// assert_eq!(draw(7, 5), draw(7, 5)); // Always the same,
+/// assert_ne!(draw(7, 5), draw(8, 5)); // and another one for another seed.
+/// ```
 #[inline(always)]
 pub fn draw(seed: u64, index: u64) -> u64 {
     let state = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN_GAMMA));
@@ -18,6 +25,12 @@ pub fn draw(seed: u64, index: u64) -> u64 {
 
 /// A number below `bound` from 32 random bits: the high half of a product, which is quicker than a remainder. The
 /// bias is below `bound` in 2^32.
+///
+/// ```
+/// use workloads::below;
+///
+/// assert_eq!((below(6, 0), below(6, u32::MAX)), (0, 5));
+/// ```
 #[inline(always)]
 pub fn below(bound: u32, bits: u32) -> u32 {
     ((u64::from(bits) * u64::from(bound)) >> 32) as u32

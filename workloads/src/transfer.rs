@@ -7,6 +7,12 @@ use crate::random::{below, draw};
 const DELTA_MAX: u32 = 999_999;
 
 /// One debit-credit transaction: an amount, and whose balances it changes.
+///
+/// ```
+/// let transfer = workloads::Transfer::at(workloads::Scale::default(), 42, 0);
+/// println!("{:+} on account {} by teller {}", transfer.delta, transfer.account, transfer.teller);
+/// # assert!(transfer.delta.abs() < 1_000_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// Index of the account.
@@ -25,6 +31,15 @@ impl Transfer {
     /// Account and teller are drawn uniformly from the whole bank, and independently of each other. (TPC-B draws 85 %
     /// of the accounts from the teller's branch, to load a distributed system; for one memory it makes no
     /// difference.)
+    ///
+    /// ```
+    /// use workloads::{Scale, Transfer};
+    ///
+    /// let scale = Scale::default();
+    /// let transfer = Transfer::at(scale, 42, 0);
+    /// assert!(transfer.account < scale.accounts() && transfer.branch == scale.branch_of_teller(transfer.teller));
+    /// assert_eq!(transfer, Transfer::at(scale, 42, 0));
+    /// ```
     #[inline(always)]
     pub fn at(scale: Scale, seed: u64, index: u64) -> Transfer {
         let who = draw(seed, index.wrapping_mul(2));

@@ -25,11 +25,28 @@ pub const FIELD_LEN: usize = 100;
 pub const SKEW: f64 = 0.99;
 
 /// A field: one word over and over.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// let field: ycsb::Field = ycsb::field(7);
+/// assert_eq!((field.len(), field[0], field[8]), (100, 7, 7));
+/// ```
 pub type Field = [u8; FIELD_LEN];
 /// A record: 1000 bytes.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// let record: ycsb::Record = ycsb::record(42, 0);
+/// assert_eq!(record.as_flattened().len(), 1000);
+/// ```
 pub type Record = [Field; FIELD_COUNT];
 
 /// Which of the workloads.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// assert_eq!(Mix::ALL.map(Mix::read_percent), [50, 95, 100, 50]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {
     /// Half are reads, half updates.
@@ -47,6 +64,8 @@ impl Mix {
     pub const ALL: [Mix; 4] = [Mix::A, Mix::B, Mix::C, Mix::F];
 
     /// Reads in a hundred.
+    ///
+    /// Example: see [`Mix`].
     pub fn read_percent(self) -> u32 {
         match self {
             Mix::A | Mix::F => 50,
@@ -57,6 +76,12 @@ impl Mix {
 }
 
 /// What a request asks for.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// let keys = Zipfian::new(1000);
+/// assert_eq!(Request::at(Mix::C, &keys, 42, 0).kind, Kind::Read); // As all of this workload.
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// To read all fields of a record.
@@ -68,6 +93,8 @@ pub enum Kind {
 }
 
 /// One request, which is one transaction.
+///
+/// Example: see [`at`](Request::at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The record.
@@ -82,6 +109,14 @@ pub struct Request {
 
 impl Request {
     /// Request number `index` of the run with this seed.
+    ///
+    /// ```
+    /// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+    /// let keys = Zipfian::new(1000);
+    /// let request = Request::at(Mix::A, &keys, 42, 0);
+    /// assert!(request.key < 1000 && request.field < 10);
+    /// assert_eq!(request, Request::at(Mix::A, &keys, 42, 0));
+    /// ```
     pub fn at(mix: Mix, keys: &Zipfian, seed: u64, index: u64) -> Request {
         let [who, what, word] = [0, 1, 2].map(|part| draw(seed, index.wrapping_mul(3).wrapping_add(part)));
         let kind = if below(100, what as u32) < mix.read_percent() {
@@ -97,6 +132,11 @@ impl Request {
 }
 
 /// The field made of this word.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// assert_eq!(ycsb::field(0x0102)[..4], [2, 1, 0, 0]);
+/// ```
 #[inline(always)]
 pub fn field(word: u64) -> Field {
     let mut field = [0; FIELD_LEN];
@@ -105,11 +145,24 @@ pub fn field(word: u64) -> Field {
 }
 
 /// The record that a key has before the first request.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// assert_eq!(ycsb::record(42, 7), Model::new(42, 10).records[7]);
+/// ```
 pub fn record(seed: u64, key: u32) -> Record {
     std::array::from_fn(|index| field(draw(!seed, u64::from(key) * FIELD_COUNT as u64 + index as u64)))
 }
 
 /// What reading a record gives, so that a read that is not made is noticed: the sum of its words.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// let mut record = ycsb::record(42, 0);
+/// let sum = ycsb::sum(&record);
+/// record[9][95] ^= 1;
+/// assert_ne!(ycsb::sum(&record), sum);
+/// ```
 #[inline(always)]
 pub fn sum(record: &Record) -> u64 {
     let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
@@ -117,6 +170,12 @@ pub fn sum(record: &Record) -> u64 {
 }
 
 /// The field that a read-modify-write stores, where it has read this [`sum`].
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// let request = Request { key: 0, field: 3, kind: Kind::ReadModifyWrite, word: 9 };
+/// assert_eq!(ycsb::modified(&request, 1), ycsb::field(8)); // 9 and 1, by exclusive or.
+/// ```
 #[inline(always)]
 pub fn modified(request: &Request, sum: u64) -> Field {
     field(request.word ^ sum)
@@ -124,6 +183,13 @@ pub fn modified(request: &Request, sum: u64) -> Field {
 
 /// Numbers below a count, of which a few are drawn often, by the method of Gray, Sundaresan, Englert, Baclawski and
 /// Weinberger, "Quickly Generating Billion-Record Synthetic Databases", SIGMOD 1994, which YCSB uses.
+///
+/// ```
+/// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+/// let keys = Zipfian::new(1000);
+/// let first = (0..1000).filter(|&index| keys.rank(workloads::draw(42, index)) == 0).count();
+/// assert!(first > 50, "{first} times, and alike it would be once");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Zipfian {
     count: u32,
@@ -133,6 +199,8 @@ pub struct Zipfian {
 
 impl Zipfian {
     /// Among so many records.
+    ///
+    /// Example: see [`Zipfian`].
     ///
     /// # Panics
     /// If there are fewer than two.
@@ -145,11 +213,23 @@ impl Zipfian {
     }
 
     /// Number of records.
+    ///
+    /// ```
+    /// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+    /// assert_eq!(Zipfian::new(1000).count(), 1000);
+    /// ```
     pub fn count(&self) -> u32 {
         self.count
     }
 
     /// The rank that these random bits choose: 0 most often.
+    ///
+    /// ```
+    /// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+    /// let keys = Zipfian::new(1000);
+    /// assert_eq!(keys.rank(0), 0);
+    /// assert!(keys.rank(u64::MAX) < 1000);
+    /// ```
     pub fn rank(&self, bits: u64) -> u32 {
         let share = (bits >> 11) as f64 / (1_u64 << 53) as f64;
         let scaled = share * self.zeta;
@@ -164,6 +244,13 @@ impl Zipfian {
     }
 
     /// The key that these random bits choose: that of the rank's hash (FNV-1a), as in YCSB. Two ranks may share a key.
+    ///
+    /// ```
+    /// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+    /// let keys = Zipfian::new(1000);
+    /// let bits = workloads::draw(42, 0);
+    /// assert!(keys.key(bits) < 1000 && keys.key(bits) == keys.key(bits));
+    /// ```
     pub fn key(&self, bits: u64) -> u32 {
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         let hash = u64::from(self.rank(bits)).to_le_bytes().into_iter().fold(0xCBF2_9CE4_8422_2325, hash);
@@ -172,6 +259,8 @@ impl Zipfian {
 }
 
 /// The records in a plain vector, with what has been read.
+///
+/// Example: see [`apply`](Model::apply).
 #[derive(Clone, Debug)]
 pub struct Model {
     /// By key.
@@ -182,11 +271,22 @@ pub struct Model {
 
 impl Model {
     /// Before the first request.
+    ///
+    /// Example: see [`apply`](Model::apply).
     pub fn new(seed: u64, count: u32) -> Model {
         Model { records: (0..count).map(|key| record(seed, key)).collect(), read: 0 }
     }
 
     /// Does what a request asks for.
+    ///
+    /// ```
+    /// # use workloads::ycsb::{self, Kind, Mix, Model, Request, Zipfian};
+    /// let (keys, mut model) = (Zipfian::new(10), Model::new(42, 10));
+    /// let request = Request { key: 3, field: 0, kind: Kind::Update, word: 7 };
+    /// model.apply(&request);
+    /// assert_eq!(model.records[3][0], ycsb::field(7));
+    /// # let _ = keys;
+    /// ```
     pub fn apply(&mut self, request: &Request) {
         let record = &mut self.records[request.key as usize];
         let sum = sum(record);

@@ -17,6 +17,8 @@ use crate::panics;
 use crate::report::{Oracle, asked_for_key};
 
 /// Which operation is to be done.
+///
+/// Example: see the [module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Turn {
     /// Its number, from 0 on.
@@ -27,6 +29,38 @@ pub struct Turn {
 }
 
 /// What an operation that succeeded promises.
+///
+/// ```
+/// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+/// # use std::io::{self, IoSlice};
+/// # fn campaign() -> DiskCampaign<Disk, u64> {
+/// #     DiskCampaign::new("word", 0)
+/// #         .file("word", 512)
+/// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+/// #         .open(|disk: &Disk| {
+/// #             disk.file("word").unwrap().sync()?;
+/// #             Ok::<_, io::Error>(disk.clone())
+/// #         })
+/// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+/// #             let file = disk.file("word").unwrap();
+/// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+/// #             file.sync()?;
+/// #             Ok::<_, io::Error>(Ack::Durable)
+/// #         })
+/// #         .step(|word, turn| *word = turn.number as u64 + 1)
+/// #         .view(|disk: &mut Disk| {
+/// #             let mut word = [0; 8];
+/// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+/// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+/// #         })
+/// # }
+/// let campaign = campaign().operations(2, |disk: &mut Disk, turn: Turn| {
+///     let file = disk.file("word").unwrap();
+///     file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+///     Ok::<_, io::Error>(Ack::Later) // There was no sync.
+/// });
+/// campaign.explore().assert();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ack {
     /// This operation, and all before it, survive any crash.
@@ -44,6 +78,8 @@ type Step<S> = Box<dyn Fn(&mut S, Turn)>;
 type Normalise = Box<dyn Fn(&mut Image)>;
 
 /// See the [module](super). `T` is the structure, `S` what it holds.
+///
+/// Example: see the [module](super).
 pub struct DiskCampaign<T, S> {
     name: String,
     files: Vec<(String, u64)>,
@@ -70,6 +106,8 @@ pub struct DiskCampaign<T, S> {
 
 impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
     /// A campaign whose structure holds `start` when it is new. The name stands in reports and replay lines.
+    ///
+    /// Example: see the [module](super), which has one for each closure.
     pub fn new(name: impl Into<String>, start: S) -> Self {
         DiskCampaign {
             name: name.into(),
@@ -97,18 +135,24 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
     }
 
     /// Adds a file of so many bytes, all zero.
+    ///
+    /// Example: see the [module](super).
     pub fn file(mut self, name: impl Into<String>, len: u64) -> Self {
         self.files.push((name.into(), len));
         self
     }
 
     /// Makes the structure. Not crashed, unless [`crash_creation`](DiskCampaign::crash_creation) says so.
+    ///
+    /// Example: see the [module](super).
     pub fn create<E: Into<BoxError>>(mut self, create: impl Fn(&Disk) -> Result<T, E> + 'static) -> Self {
         self.create = Some(Box::new(move |disk| create(disk).map_err(Into::into)));
         self
     }
 
     /// Opens it after a crash.
+    ///
+    /// Example: see the [module](super).
     pub fn open<E: Into<BoxError>>(mut self, open: impl Fn(&Disk) -> Result<T, E> + 'static) -> Self {
         self.open = Some(Box::new(move |disk| open(disk).map_err(Into::into)));
         self
@@ -116,6 +160,8 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
 
     /// The workload: so many operations. Where the work goes on after a crash, they begin with number 0 again, in another
     /// [life](Turn::life).
+    ///
+    /// Example: see the [module](super).
     pub fn operations<E: Into<BoxError>>(
         mut self,
         count: usize,
@@ -127,24 +173,91 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
     }
 
     /// What an operation does to the state.
+    ///
+    /// Example: see the [module](super).
     pub fn step(mut self, step: impl Fn(&mut S, Turn) + 'static) -> Self {
         self.step = Some(Box::new(step));
         self
     }
 
     /// What the opened structure holds.
+    ///
+    /// Example: see the [module](super).
     pub fn view<E: Into<BoxError>>(mut self, view: impl Fn(&mut T) -> Result<S, E> + 'static) -> Self {
         self.view = Some(Box::new(move |subject| view(subject).map_err(Into::into)));
         self
     }
 
     /// Closes it behind the last operation; crashed as the operations are. By default it is dropped with the disk gone.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// let campaign = campaign().close(|disk: Disk| disk.file("word").unwrap().sync());
+    /// campaign.explore().assert();
+    /// ```
     pub fn close<E: Into<BoxError>>(mut self, close: impl Fn(T) -> Result<(), E> + 'static) -> Self {
         self.close = Some(Box::new(move |subject| close(subject).map_err(Into::into)));
         self
     }
 
     /// Is shown the structure after an operation has failed by a fault, with the error, and says what is wrong with that.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             let (file, mut word) = (disk.file("word").unwrap(), [0; 8]);
+    /// #             file.read_at(0, &mut word)?;
+    /// #             file.write_all_at(0, &[IoSlice::new(&word)])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// // Opening writes the word once more: another sync alone would not make durable what a failed one has left.
+    /// let campaign = campaign().faults().refused(|disk: &mut Disk, error| {
+    ///     // The file is there all the same.
+    ///     if disk.file("word").is_some() { Ok(()) } else { Err(error.to_string()) }
+    /// });
+    /// campaign.explore().assert();
+    /// ```
     pub fn refused<E: Into<BoxError>>(
         mut self,
         refused: impl Fn(&mut T, &BoxError) -> Result<(), E> + 'static,
@@ -155,54 +268,315 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
 
     /// Makes images equal that differ in what does not matter, such as the time of day or a counter of openings: without
     /// that the closure may have no end. What it makes is compared and never recovered.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// // Bytes that mean nothing may differ:
+    /// let campaign = campaign().normalise(|image| image.edit("word", 8, 8, |bytes| bytes.fill(0)));
+    /// campaign.explore().assert();
+    /// ```
     pub fn normalise(mut self, normalise: impl Fn(&mut Image) + 'static) -> Self {
         self.normalise = Some(Box::new(normalise));
         self
     }
 
     /// Crashes the creation too; what it leaves may be refused, or holds what a new structure does.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// campaign().crash_creation().explore().assert();
+    /// ```
     pub fn crash_creation(mut self) -> Self {
         self.crashes_creation = true;
         self
     }
 
     /// Runs the workload again for each of its writes and syncs, which fails in each way.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             let (file, mut word) = (disk.file("word").unwrap(), [0; 8]);
+    /// #             file.read_at(0, &mut word)?;
+    /// #             file.write_all_at(0, &[IoSlice::new(&word)])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// // Opening writes the word once more: another sync alone would not make durable what a failed one has left.
+    /// let report = campaign().faults().explore();
+    /// report.assert();
+    /// assert!(report.faults > 0);
+    /// ```
     pub fn faults(mut self) -> Self {
         self.fails = true;
         self
     }
 
     /// The same in the recovery from so many images.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             let (file, mut word) = (disk.file("word").unwrap(), [0; 8]);
+    /// #             file.read_at(0, &mut word)?;
+    /// #             file.write_all_at(0, &[IoSlice::new(&word)])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// // Opening writes the word once more: another sync alone would not make durable what a failed one has left.
+    /// campaign().faults().failing_recoveries(2).explore().assert();
+    /// ```
     pub fn failing_recoveries(mut self, count: usize) -> Self {
         self.failing_recoveries = count;
         self
     }
 
     /// Goes on working from so many recovered images, with crashes.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// let report = campaign().resume(2).explore();
+    /// report.assert();
+    /// assert_eq!(report.resumed, 2);
+    /// ```
     pub fn resume(mut self, count: usize) -> Self {
         self.resumed = count;
         self
     }
 
     /// Where a point has more combinations than `eager` (1,024 by default), some `samples` of them are tried (256).
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// let report = campaign().combinations(1 << 16, 1 << 12).explore();
+    /// assert_eq!(report.uncovered, 0);
+    /// ```
     pub fn combinations(mut self, eager: u64, samples: u64) -> Self {
         (self.eager, self.samples) = (eager, samples);
         self
     }
 
     /// Ends after so many distinct images, and reports how many are left.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// let report = campaign().images_max(1).explore();
+    /// assert!(!report.is_complete() && report.left > 0);
+    /// ```
     pub fn images_max(mut self, count: usize) -> Self {
         self.images_max = count;
         self
     }
 
     /// What chance begins with.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// assert_eq!(campaign().seed(7).explore().images, campaign().seed(7).explore().images);
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// Runs it. See the [module](super).
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// let report = campaign().explore();
+    /// report.assert();
+    /// assert!(report.is_complete());
+    /// ```
     ///
     /// # Panics
     /// If a closure is missing.
@@ -221,6 +595,36 @@ impl<T, S: Clone + Eq + Hash + Debug> DiskCampaign<T, S> {
     }
 
     /// Runs one case alone, as the replay line of a report names it.
+    ///
+    /// A campaign whose operations forget to sync:
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             // No sync.
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// let failure = campaign().explore().failure.unwrap();
+    /// assert!(campaign().replay(&failure.case).failure.is_some());
+    /// ```
     ///
     /// # Panics
     /// If a closure is missing or the case is not well-formed.

@@ -93,6 +93,17 @@ struct Cached {
 }
 
 /// What a disk holds at a moment. Cheap to clone.
+///
+/// ```
+/// # use crash_sim::disk::Disk;
+/// # use std::io::IoSlice;
+/// # let disk = Disk::new([("log", 4096)]);
+/// # let log = disk.file("log").unwrap();
+/// let before = disk.image();
+/// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+/// assert!(before.bytes("log") != disk.image().bytes("log"));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Image {
     files: Arc<[(String, u64)]>,
@@ -168,6 +179,18 @@ impl Image {
 
     /// Reads bytes of a file as reads see them.
     ///
+    /// ```
+    /// # use crash_sim::disk::Disk;
+    /// # use std::io::IoSlice;
+    /// # let disk = Disk::new([("log", 4096)]);
+    /// # let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+    /// let mut bytes = [0; 7];
+    /// disk.image().read_at("log", 0, &mut bytes);
+    /// assert_eq!(&bytes, b"written");
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If there is no such file, or the bytes lie outside.
     pub fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) {
@@ -177,6 +200,16 @@ impl Image {
     }
 
     /// The bytes of a file as reads see them.
+    ///
+    /// ```
+    /// # use crash_sim::disk::Disk;
+    /// # use std::io::IoSlice;
+    /// # let disk = Disk::new([("log", 4096)]);
+    /// # let log = disk.file("log").unwrap();
+    /// log.write_all_at(0, &[IoSlice::new(b"written")])?;
+    /// assert!(disk.image().bytes("log").starts_with(b"written"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there is no such file.
@@ -189,6 +222,18 @@ impl Image {
 
     /// Changes bytes of a file wherever it has them: on the platter, and in each version above it. For damage, and to
     /// make images equal that differ in what does not matter.
+    ///
+    /// ```
+    /// # use crash_sim::disk::Disk;
+    /// # use std::io::IoSlice;
+    /// # let disk = Disk::new([("log", 4096)]);
+    /// # let log = disk.file("log").unwrap();
+    /// let mut image = disk.image();
+    /// image.edit("log", 100, 1, |byte| byte[0] ^= 0xff); // Damage.
+    /// let damaged = Disk::of(image);
+    /// # assert_eq!(damaged.image().bytes("log")[100], 0xff);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there is no such file, or the bytes lie outside.

@@ -7,6 +7,35 @@ use super::case::Case;
 use crate::report::{Oracle, REPLAY, command};
 
 /// See the module. Printing it gives a few lines for people.
+///
+/// ```
+/// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+/// # use std::io::{self, IoSlice};
+/// # fn campaign() -> DiskCampaign<Disk, u64> {
+/// #     DiskCampaign::new("word", 0)
+/// #         .file("word", 512)
+/// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+/// #         .open(|disk: &Disk| {
+/// #             disk.file("word").unwrap().sync()?;
+/// #             Ok::<_, io::Error>(disk.clone())
+/// #         })
+/// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+/// #             let file = disk.file("word").unwrap();
+/// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+/// #             file.sync()?;
+/// #             Ok::<_, io::Error>(Ack::Durable)
+/// #         })
+/// #         .step(|word, turn| *word = turn.number as u64 + 1)
+/// #         .view(|disk: &mut Disk| {
+/// #             let mut word = [0; 8];
+/// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+/// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+/// #         })
+/// # }
+/// let report = campaign().explore();
+/// println!("{report}");
+/// assert!(report.images > 0 && report.failure.is_none());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct DiskReport {
     /// Name of the campaign.
@@ -40,6 +69,37 @@ pub struct DiskReport {
 }
 
 /// A case in which something does not hold.
+///
+/// A campaign whose operations forget to sync:
+///
+/// ```
+/// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+/// # use std::io::{self, IoSlice};
+/// # fn campaign() -> DiskCampaign<Disk, u64> {
+/// #     DiskCampaign::new("word", 0)
+/// #         .file("word", 512)
+/// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+/// #         .open(|disk: &Disk| {
+/// #             disk.file("word").unwrap().sync()?;
+/// #             Ok::<_, io::Error>(disk.clone())
+/// #         })
+/// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+/// #             let file = disk.file("word").unwrap();
+/// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+/// #             // No sync.
+/// #             Ok::<_, io::Error>(Ack::Durable)
+/// #         })
+/// #         .step(|word, turn| *word = turn.number as u64 + 1)
+/// #         .view(|disk: &mut Disk| {
+/// #             let mut word = [0; 8];
+/// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+/// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+/// #         })
+/// # }
+/// let failure = campaign().explore().failure.unwrap();
+/// println!("{failure}"); // It ends in the line that replays it.
+/// assert_eq!(failure.oracle, crash_sim::Oracle::Durability);
+/// ```
 #[derive(Clone, Debug)]
 pub struct DiskFailure {
     /// What does not hold.
@@ -68,17 +128,98 @@ impl DiskFailure {
 
 impl DiskReport {
     /// The largest number of crashes after which an image appeared that none with fewer crashes had shown, less one.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// assert_eq!(campaign().explore().depth(), 0); // Opening writes nothing.
+    /// ```
     pub fn depth(&self) -> usize {
         self.levels.len().saturating_sub(1)
     }
 
     /// Whether every image that the model allows was recovered. Whether every fault was tried in every recovery, and how
     /// often the work went on, does not count.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// assert!(campaign().explore().is_complete());
+    /// ```
     pub fn is_complete(&self) -> bool {
         self.uncovered == 0 && self.left == 0 && self.skipped.is_none() && self.failure.is_none()
     }
 
     /// Ends the test if anything failed.
+    ///
+    /// ```
+    /// # use crash_sim::disk::{Ack, Disk, DiskCampaign, Turn};
+    /// # use std::io::{self, IoSlice};
+    /// # fn campaign() -> DiskCampaign<Disk, u64> {
+    /// #     DiskCampaign::new("word", 0)
+    /// #         .file("word", 512)
+    /// #         .create(|disk: &Disk| Ok::<_, io::Error>(disk.clone()))
+    /// #         .open(|disk: &Disk| {
+    /// #             disk.file("word").unwrap().sync()?;
+    /// #             Ok::<_, io::Error>(disk.clone())
+    /// #         })
+    /// #         .operations(2, |disk: &mut Disk, turn: Turn| {
+    /// #             let file = disk.file("word").unwrap();
+    /// #             file.write_all_at(0, &[IoSlice::new(&(turn.number as u64 + 1).to_le_bytes())])?;
+    /// #             file.sync()?;
+    /// #             Ok::<_, io::Error>(Ack::Durable)
+    /// #         })
+    /// #         .step(|word, turn| *word = turn.number as u64 + 1)
+    /// #         .view(|disk: &mut Disk| {
+    /// #             let mut word = [0; 8];
+    /// #             disk.file("word").unwrap().read_at(0, &mut word)?;
+    /// #             Ok::<_, io::Error>(u64::from_le_bytes(word))
+    /// #         })
+    /// # }
+    /// campaign().explore().assert();
+    /// ```
     ///
     /// # Panics
     /// With the report, if there is a failure.

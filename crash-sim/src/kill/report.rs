@@ -9,6 +9,11 @@ use crate::Oracle;
 use crate::campaign::Expect;
 
 /// When a process was killed.
+///
+/// ```
+/// let moment = crash_sim::KillMoment::Recovery { call: 2, of: 5 };
+/// assert_eq!(moment.to_string(), "at call 2 of 5 of the recovery");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KillMoment {
     /// So long after its file was open, by its parent.
@@ -44,6 +49,13 @@ pub enum KillMoment {
 
 impl KillMoment {
     /// Whether it is told by a count and not by a clock, so that the same seed comes to it again.
+    ///
+    /// ```
+    /// use crash_sim::KillMoment;
+    ///
+    /// assert!(KillMoment::Recovery { call: 2, of: 5 }.is_counted());
+    /// assert!(!KillMoment::Random { micros: 300 }.is_counted());
+    /// ```
     pub fn is_counted(&self) -> bool {
         !matches!(self, KillMoment::Random { .. })
     }
@@ -66,6 +78,8 @@ impl fmt::Display for KillMoment {
 }
 
 /// What [`Campaign::kill`](crate::Campaign::kill) has seen. Printing it gives a few lines for people.
+///
+/// Example: see [`Campaign::kill`](crate::Campaign::kill).
 #[derive(Clone, Debug)]
 pub struct KillReport {
     /// Name of the campaign.
@@ -97,6 +111,25 @@ pub struct KillReport {
 }
 
 /// A kill behind which something does not hold.
+///
+/// ```no_run
+/// # use crash_sim::{Campaign, Sim};
+/// # fn campaign() -> Campaign<Sim> {
+/// #     Campaign::new("word", 4096)
+/// #         .create(|sim: Sim| Ok::<_, String>(sim))
+/// #         .open(|sim: Sim| Ok::<_, String>(sim))
+/// #         .operations(2, |sim, n| {
+/// #             sim.store(0, n as u64 + 1);
+/// #             sim.persist(0, 8);
+/// #             Ok::<_, String>(())
+/// #         })
+/// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+/// # }
+/// let report = campaign().kill(&crash_sim::KillOptions::new());
+/// for failure in &report.failures {
+///     println!("{failure}"); // It ends in the line that replays it.
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct KillFailure {
     /// What does not hold.
@@ -133,26 +166,66 @@ impl KillReport {
     }
 
     /// Whether it ran and found nothing.
+    ///
+    /// Example: see [`Campaign::kill`](crate::Campaign::kill).
     pub fn is_ok(&self) -> bool {
         self.failures.is_empty() && self.skipped.is_none()
     }
 
     /// Kills by the clock.
+    ///
+    /// ```no_run
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// let report = campaign().kill(&crash_sim::KillOptions::new());
+    /// let by_kind = report.random_kills() + report.counted_kills() + report.recovery_kills();
+    /// assert_eq!(by_kind, report.kills.len());
+    /// ```
     pub fn random_kills(&self) -> usize {
         self.kills.iter().filter(|kill| !kill.is_counted()).count()
     }
 
     /// Kills at a call of an operation, or of the creation.
+    ///
+    /// Example: see [`random_kills`](KillReport::random_kills).
     pub fn counted_kills(&self) -> usize {
         self.kills.len() - self.random_kills() - self.recovery_kills()
     }
 
     /// Kills in a recovery.
+    ///
+    /// Example: see [`random_kills`](KillReport::random_kills).
     pub fn recovery_kills(&self) -> usize {
         self.kills.iter().filter(|kill| matches!(kill, KillMoment::Recovery { .. })).count()
     }
 
     /// Ends the test if anything failed. What could not run here is printed, and passes.
+    ///
+    /// ```no_run
+    /// # use crash_sim::{Campaign, Sim};
+    /// # fn campaign() -> Campaign<Sim> {
+    /// #     Campaign::new("word", 4096)
+    /// #         .create(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .open(|sim: Sim| Ok::<_, String>(sim))
+    /// #         .operations(2, |sim, n| {
+    /// #             sim.store(0, n as u64 + 1);
+    /// #             sim.persist(0, 8);
+    /// #             Ok::<_, String>(())
+    /// #         })
+    /// #         .model(0, |model, n| *model = n as u64 + 1, |sim| sim.load(0))
+    /// # }
+    /// campaign().kill(&crash_sim::KillOptions::new()).assert();
+    /// ```
     ///
     /// # Panics
     /// With the report, if there is a failure.

@@ -158,6 +158,19 @@ impl Shared {
 }
 
 /// Memory whose stores can be recorded.
+///
+/// ```
+/// use crash_sim::machine::{Arena, TraceOptions};
+/// use crash_sim::trace::Trace;
+///
+/// let (arena, mut trace) = (Arena::new(4096)?, Trace::new());
+/// let word = arena.view().cast::<u64>();
+/// // SAFETY: the view has 4096 bytes, and nobody else uses them.
+/// arena.trace(&TraceOptions::default(), &mut trace, || unsafe { word.write_volatile(7) })?;
+/// println!("{trace:?}");
+/// # assert_eq!(trace.len(), 1);
+/// # Ok::<_, crash_sim::machine::MachineError>(())
+/// ```
 pub struct Arena {
     shared: *mut Shared,
     /// Whether the view was mapped by us, or lay there before.
@@ -171,6 +184,14 @@ unsafe impl Sync for Arena {}
 
 impl Arena {
     /// New memory of `capacity` bytes, rounded up to whole pages, zero, with an open view.
+    ///
+    /// ```
+    /// # use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions};
+    /// # use crash_sim::trace::{Event, Trace};
+    /// let arena = Arena::new(5000)?;
+    /// assert_eq!((arena.len(), arena.protection()), (8192, Protection::Open));
+    /// # Ok::<_, MachineError>(())
+    /// ```
     ///
     /// # Errors
     /// [`MachineError::TooLarge`] beyond [`ARENA_LIMIT`], [`MachineError::TooManyArenas`] beyond 1,024 at once, and
@@ -193,6 +214,18 @@ impl Arena {
     /// The same over memory of this process that is there already: `len` bytes at `address`, in whole pages. What of it
     /// is mapped shared and writable now is given an alias. What is inaccessible or not mapped is a guard and stays so,
     /// so that more may be set aside than there is. When the arena is dropped the memory is writable again.
+    ///
+    /// ```
+    /// use crash_sim::machine::Arena;
+    /// use rio::{Medium, Region};
+    ///
+    /// let region = Region::options().size(1 << 20).anonymous()?;
+    /// // SAFETY: (1) The region outlives the arena and is not grown. (2) Nothing has a reference to its bytes.
+    /// let arena = unsafe { Arena::over(region.write_base(), region.len())? };
+    /// assert_eq!(arena.view(), region.write_base());
+    /// # drop(arena);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MachineError::NotShared`] if some of it is mapped privately or not for writing, or if nothing is mapped;
@@ -257,26 +290,50 @@ impl Arena {
     }
 
     /// Start of the view: what the program under test uses.
+    ///
+    /// Example: see [`trace`](Arena::trace).
     pub fn view(&self) -> *mut u8 {
         ptr::with_exposed_provenance_mut(self.shared().view)
     }
 
     /// Start of the alias: the same bytes, which can always be loaded and stored, but for guards.
+    ///
+    /// ```
+    /// # use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions};
+    /// # use crash_sim::trace::{Event, Trace};
+    /// let arena = Arena::new(4096)?;
+    /// // SAFETY: the alias can always be stored to, and nobody else uses the arena.
+    /// unsafe { arena.alias().write(7) };
+    /// // SAFETY: the view is open, and shows the same bytes.
+    /// assert_eq!(unsafe { arena.view().read() }, 7);
+    /// # Ok::<_, MachineError>(())
+    /// ```
     pub fn alias(&self) -> *mut u8 {
         self.shared().alias(0)
     }
 
     /// Length in bytes, a multiple of 4096.
+    ///
+    /// Example: see [`new`](Arena::new).
     pub fn len(&self) -> u64 {
         self.shared().len
     }
 
     /// Whether there is no byte at all, which is never so.
+    ///
+    /// ```
+    /// # use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions};
+    /// # use crash_sim::trace::{Event, Trace};
+    /// assert!(!Arena::new(1)?.is_empty());
+    /// # Ok::<_, MachineError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         false
     }
 
     /// What the program may do with the view now.
+    ///
+    /// Example: see [`protect`](Arena::protect).
     pub fn protection(&self) -> Protection {
         self.shared().protection()
     }
@@ -285,6 +342,15 @@ impl Arena {
     /// with [`Protection::Stores`] kept from one trace to the next there is no system call between them.
     ///
     /// An instruction that would be refused in a trace opens the view, and is executed.
+    ///
+    /// ```
+    /// # use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions};
+    /// # use crash_sim::trace::{Event, Trace};
+    /// let arena = Arena::new(4096)?;
+    /// arena.protect(Protection::Stores)?; // The next traces begin without a system call.
+    /// assert_eq!(arena.protection(), Protection::Stores);
+    /// # Ok::<_, MachineError>(())
+    /// ```
     ///
     /// # Errors
     /// [`MachineError::Nested`] while a trace of this arena is on; [`MachineError::System`].
@@ -297,12 +363,34 @@ impl Arena {
 
     /// How many stores and loads of other threads than the traced one trapped while a trace was on. They were executed
     /// and not recorded.
+    ///
+    /// ```
+    /// # use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions};
+    /// # use crash_sim::trace::{Event, Trace};
+    /// let arena = Arena::new(4096)?;
+    /// arena.trace(&TraceOptions::default(), &mut Trace::new(), || ())?;
+    /// assert_eq!(arena.foreign_stores(), 0); // No other thread came in between.
+    /// # Ok::<_, MachineError>(())
+    /// ```
     pub fn foreign_stores(&self) -> u64 {
         self.shared().foreign_stores.load(Ordering::Relaxed)
     }
 
     /// Runs `f` in this thread and appends what it does to the arena to `trace`. The protection of the view is
     /// afterwards what it was before. If `f` panics, recording ends and the panic goes on.
+    ///
+    /// ```
+    /// # use crash_sim::machine::{Arena, MachineError, Protection, TraceOptions};
+    /// # use crash_sim::trace::{Event, Trace};
+    /// let (arena, mut trace) = (Arena::new(4096)?, Trace::new());
+    /// let word = arena.view().cast::<u64>();
+    /// arena.trace(&TraceOptions::default(), &mut trace, || {
+    ///     // SAFETY: the view has 4096 bytes, and nobody else uses them.
+    ///     unsafe { word.write_volatile(7) };
+    /// })?;
+    /// assert!(matches!(trace.events(), [Event::Store { offset: 0, len: 8, .. }]));
+    /// # Ok::<_, MachineError>(())
+    /// ```
     ///
     /// # Errors
     /// [`MachineError::Nested`] if this thread or this arena is being traced, before `f` runs;

@@ -23,12 +23,22 @@ pub(super) struct Code {
 
 /// The address of an instruction in the executable's file, which is the same in every run and the one that debug
 /// information has; none if the instruction is not of the executable itself.
+///
+/// ```
+/// use crash_sim::machine::{in_file, in_memory};
+///
+/// let site = in_file as fn(u64) -> Option<u64> as usize as u64; // An address of code.
+/// let address = in_file(site).expect("it is of this executable");
+/// assert_eq!(in_memory(address), Some(site));
+/// ```
 pub fn in_file(site: Site) -> Option<u64> {
     let code = code();
     code.segments.iter().any(|segment| segment.contains(&site)).then(|| site - code.bias)
 }
 
 /// The reverse of [`in_file`]: where the instruction at an address of the executable's file stands in this process.
+///
+/// Example: see [`in_file`].
 pub fn in_memory(address: u64) -> Option<Site> {
     let code = code();
     let site = address.wrapping_add(code.bias);

@@ -70,6 +70,17 @@ pub(super) fn is_on() -> bool {
 /// Appends an event to the trace that is on in this thread, such as [`Event::Begin`] and [`Event::Ack`]; whether one is
 /// on. It stands behind all stores that the program makes before the call, and it is not one that
 /// [`TraceOptions::skip`] counts.
+///
+/// ```
+/// use crash_sim::machine::{Arena, TraceOptions, mark};
+/// use crash_sim::trace::{Event, Trace};
+///
+/// let (arena, mut trace) = (Arena::new(4096)?, Trace::new());
+/// arena.trace(&TraceOptions::default(), &mut trace, || assert!(mark(Event::Ack { op: 1 })))?;
+/// assert_eq!(trace.events(), [Event::Ack { op: 1 }]);
+/// assert!(!mark(Event::Ack { op: 2 }), "no trace is on");
+/// # Ok::<_, crash_sim::machine::MachineError>(())
+/// ```
 #[inline(never)]
 pub fn mark(event: Event) -> bool {
     compiler_fence(Ordering::SeqCst);

@@ -92,6 +92,19 @@ fn one_more<K, V>(map: PBTreeMap<K, V>, on: &impl Reader, header: &BTreeHeader) 
 impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// Makes an empty map. Memory for entries comes with the first of them.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let map = PBTreeMap::new(tx)?;
+    /// *tx.root_mut()? = map; // What nothing holds can never be released.
+    /// map.insert(tx, 1, 10)?;
+    /// assert_eq!(map.get(tx, 1)?, Some(&10));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
     pub fn new(tx: &mut impl Writer) -> Result<Self> {
@@ -101,6 +114,21 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The map that a field holds; if it holds none yet, makes one and stores it there.
+    ///
+    /// A crash leaves the field null again, and the map's memory free.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.insert(tx, 1, 10)?;
+    /// let same = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.get(tx, 1)?, Some(&10));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PBTreeMap::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
@@ -135,6 +163,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Number of entries.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20), (1, 30)])?;
+    /// assert_eq!(map.len(tx)?, 2);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
     pub fn len(self, on: &impl Reader) -> Result<usize> {
@@ -142,6 +182,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// Whether there are no entries.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// assert!(map.is_empty(tx)?);
+    /// map.insert(tx, 1, 10)?;
+    /// assert!(!map.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](PBTreeMap::len).
@@ -174,6 +227,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// The value of a key.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// assert_eq!((ages.get(tx, "Ada")?, ages.get(tx, "Bob")?), (Some(&36), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if what the search
     /// meets is not sound.
@@ -187,6 +252,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// The key, as it stands in the map, and its value.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let (key, age) = ages.get_key_value(tx, "Ada")?.unwrap();
+    /// assert_eq!((key.as_str(tx)?, age), ("Ada", &36));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
     pub fn get_key_value<A: Reader>(self, on: &A, key: impl Borrow<K::View>) -> Result<Option<(&K, &V)>> {
@@ -198,6 +276,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Whether there is an entry of this key.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// assert!(ages.contains_key(tx, "Ada")? && !ages.contains_key(tx, "Bob")?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
     pub fn contains_key(self, on: &impl Reader, key: impl Borrow<K::View>) -> Result<bool> {
@@ -206,6 +296,21 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Where the value of a key lies: for what takes a pointer. It is good until the map is inserted to or removed from.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// let (one, two) = (map.place(tx, 1)?.unwrap(), map.place(tx, 2)?.unwrap());
+    /// let (one, two) = tx.get_disjoint_mut((one, two))?; // Both at once, and one fence.
+    /// std::mem::swap(one, two);
+    /// assert_eq!(map.get(tx, 1)?, Some(&20));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
     pub fn place(self, on: &impl Reader, key: impl Borrow<K::View>) -> Result<Option<PPtr<V>>> {
@@ -213,6 +318,20 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// Lends the value of a key for writing; logs it alone.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// *ages.get_mut(tx, "Ada")?.unwrap() += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+    /// assert_eq!(ages.get_mut(tx, "Bob")?, None);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](PBTreeMap::get), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
@@ -226,6 +345,20 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Stores the value of a key, and returns the one that stood there, with all that it owns. The key stays the one that
     /// was there first.
+    ///
+    /// A crash leaves the old value, or no entry; and a leaf that the insertion has split is whole again.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(ages.insert(tx, "Ada", 36)?, None);
+    /// assert_eq!(ages.insert(tx, "Ada", 37)?, Some(36));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
@@ -252,6 +385,20 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Removes a key and returns its value, with all that it owns. The key is released.
     ///
+    /// A crash leaves the entry where it was, with its key.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// assert_eq!((ages.remove(tx, "Ada")?, ages.remove(tx, "Ada")?), (Some(36), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
     #[inline]
@@ -267,6 +414,20 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Removes a key and returns it with its value. Both belong to the caller now: a string that was the key is to be
     /// [released](crate::Transaction::release).
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let (key, age) = ages.remove_entry(tx, "Ada")?.unwrap();
+    /// assert_eq!((key.as_str(tx)?, age), ("Ada", 36));
+    /// tx.release(key)?;
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
@@ -320,6 +481,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// The entry of the least key.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// assert_eq!(map.first_key_value(tx)?, Some((&1, &10)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
     pub fn first_key_value<A: Reader>(self, on: &A) -> Result<Option<(&K, &V)>> {
@@ -327,6 +500,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The entry of the greatest key.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// assert_eq!(map.last_key_value(tx)?, Some((&2, &20)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
@@ -345,6 +530,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Removes the entry of the least key, and returns it as [`remove_entry`](PBTreeMap::remove_entry) does.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// assert_eq!((map.pop_first(tx)?, map.len(tx)?), (Some((1, 10)), 1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
     pub fn pop_first(self, tx: &mut impl Writer) -> Result<Option<(K, V)>> {
@@ -352,6 +549,18 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// Removes the entry of the greatest key, and returns it as [`remove_entry`](PBTreeMap::remove_entry) does.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// assert_eq!((map.pop_last(tx)?, map.len(tx)?), (Some((2, 20)), 1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
@@ -362,6 +571,24 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// An iterator over the entries in the order of their keys, from both ends. Each step may meet damage, and is the last
     /// one then.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(3, 30), (1, 10), (2, 20)])?;
+    /// let mut sum = 0;
+    /// for entry in map.iter(tx)? {
+    ///     let (key, value) = entry?;
+    ///     sum += key * value;
+    /// }
+    /// assert_eq!(sum, 140);
+    /// assert_eq!(map.iter(tx)?.next_back().unwrap()?, (&3, &30));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
     pub fn iter<A: Reader>(self, on: &A) -> Result<Iter<'_, A, K, V>> {
@@ -370,6 +597,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// An iterator over the keys in their order.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// let keys: Vec<&u64> = map.keys(tx)?.collect::<vista::Result<_>>()?;
+    /// assert_eq!(keys, [&1, &2]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
     pub fn keys<A: Reader>(self, on: &A) -> Result<Keys<'_, A, K, V>> {
@@ -377,6 +617,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// An iterator over the values in the order of their keys.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// let values: Vec<&u64> = map.values(tx)?.collect::<vista::Result<_>>()?;
+    /// assert_eq!(values, [&10, &20]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](PBTreeMap::get).
@@ -413,6 +666,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// Gives every value to `change`, in the order of the keys, and stores those that are changed; the others are not
     /// logged.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// map.for_each_mut(tx, |key, value| *value += key)?;
+    /// assert_eq!((map.get(tx, 1)?, map.get(tx, 2)?), (Some(&11), Some(&22)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
     pub fn for_each_mut(self, tx: &mut impl Writer, change: impl FnMut(&K, &mut V)) -> Result<()> {
@@ -420,6 +686,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The same for the values whose keys lie in a range.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20), (3, 30)])?;
+    /// map.range_for_each_mut(tx, 2.., |_, value| *value = 0)?;
+    /// assert_eq!((map.get(tx, 1)?, map.get(tx, 3)?), (Some(&10), Some(&0)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
@@ -438,6 +717,21 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// Keeps the entries for which `keep` is true, and stores the values that it changed. The others are released. It is
     /// asked in the order of the keys.
     ///
+    /// After a crash the others are there again, with all that they own, and no value has changed.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, (1..=4).map(|n| (n, n * 10)))?;
+    /// map.retain(tx, |key, _| key % 2 == 0)?;
+    /// assert_eq!(map.drain(tx, ..)?, [(2, 20), (4, 40)]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert), and of releasing an entry.
     pub fn retain(self, tx: &mut impl Writer, mut keep: impl FnMut(&K, &mut V) -> bool) -> Result<()> {
@@ -453,6 +747,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// Removes the entries whose keys lie in a range, and returns them in their order: `drain(tx, ..)` takes all. Keys and
     /// values belong to the caller now, as those of [`remove_entry`](PBTreeMap::remove_entry).
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, (1..=4).map(|n| (n, n * 10)))?;
+    /// assert_eq!(map.drain(tx, 2..=3)?, [(2, 20), (3, 30)]);
+    /// assert_eq!(map.len(tx)?, 2);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
     pub fn drain(self, tx: &mut impl Writer, range: impl RangeBounds<K::View>) -> Result<Vec<(K, V)>> {
@@ -466,6 +773,21 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Inserts entries; of those whose key is there, the old value is released. Keys that ascend, behind all that there
     /// are, are inserted without a search, and fill nodes wholly.
+    ///
+    /// After a crash none of the entries is inserted, and no value replaced.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.insert(tx, 2, 0)?;
+    /// map.extend(tx, (1..=3).map(|n| (n, n * 10)))?;
+    /// assert_eq!((map.len(tx)?, map.get(tx, 2)?), (3, Some(&20)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert); the entries before the one that failed are inserted.
@@ -485,6 +807,24 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     /// Moves all entries of another map into this one, and leaves it empty. Of the keys that both have, the values are the
     /// other's, and what stood here is released.
     ///
+    /// A crash leaves both maps as they were: no entry is lost on the way.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<[PBTreeMap<u64, u64>; 2]>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let (low, high) = (PBTreeMap::new(tx)?, PBTreeMap::new(tx)?);
+    /// # *tx.root_mut()? = [low, high];
+    /// low.extend(tx, [(1, 10), (2, 20)])?;
+    /// high.extend(tx, [(2, 0), (3, 30)])?;
+    /// low.append(tx, high)?;
+    /// assert_eq!((low.len(tx)?, high.len(tx)?), (3, 0));
+    /// assert_eq!(low.get(tx, 2)?, Some(&0));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
     pub fn append(self, tx: &mut impl Writer, other: Self) -> Result<()> {
@@ -502,6 +842,22 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
 
     /// Moves the entries from a key on to a map of their own, and returns it.
     ///
+    /// A crash leaves all entries in this map, and frees the other.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<[PBTreeMap<u64, u64>; 2]>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let low = PBTreeMap::new(tx)?;
+    /// low.extend(tx, (1..=5).map(|n| (n, n * 10)))?;
+    /// let high = low.split_off(tx, 4)?;
+    /// *tx.root_mut()? = [low, high];
+    /// assert_eq!((low.len(tx)?, high.first_key_value(tx)?), (3, Some((&4, &40))));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert).
     pub fn split_off(self, tx: &mut impl Writer, key: impl Borrow<K::View>) -> Result<Self> {
@@ -514,6 +870,19 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// Removes and releases all entries, and frees their memory.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.extend(tx, [("Ada", 36), ("Bob", 48)])?;
+    /// ages.clear(tx)?;
+    /// assert!(ages.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PBTreeMap::insert), and of releasing an entry.

@@ -58,6 +58,18 @@ impl PBytes {
 
     /// Makes an empty string, with room for 16 bytes.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let bytes = PBytes::new(tx)?;
+    /// *tx.root_mut()? = bytes;
+    /// assert_eq!((bytes.len(tx)?, bytes.capacity(tx)?), (0, 16));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`] if the segment is full.
     pub fn new(tx: &mut impl Writer) -> Result<Self> {
@@ -66,6 +78,18 @@ impl PBytes {
 
     /// Makes an empty string with room for `capacity` bytes behind its header.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let bytes = PBytes::with_capacity(tx, 100)?;
+    /// *tx.root_mut()? = bytes;
+    /// assert_eq!((bytes.len(tx)?, bytes.capacity(tx)?), (0, 100));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`from_slice`](PBytes::from_slice).
     pub fn with_capacity(tx: &mut impl Writer, capacity: usize) -> Result<Self> {
@@ -73,6 +97,18 @@ impl PBytes {
     }
 
     /// Makes a string of these bytes.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let bytes = PBytes::from_slice(tx, &[0, 159, 255])?;
+    /// *tx.root_mut()? = bytes;
+    /// assert_eq!(bytes.as_slice(tx)?, [0, 159, 255]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`] if the segment is full; [`Error::BadOption`] if there are 2 GiB of them or more.
@@ -90,6 +126,21 @@ impl PBytes {
     }
 
     /// The string that a field holds; if it holds none yet, makes an empty one and stores it there.
+    ///
+    /// A crash leaves the field null again, and the string's memory free.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.push(tx, b'a')?;
+    /// let same = PBytes::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.as_slice(tx)?, b"a");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PBytes::new), and [`Error::BadPointer`] if `field` leads to no field.
@@ -124,6 +175,19 @@ impl PBytes {
 
     /// All bytes.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"bytes")?;
+    /// assert_eq!(&bytes.as_slice(tx)?[1..3], b"yt");
+    /// assert_eq!(PBytes::null().as_slice(tx)?, b"");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`] or [`Error::BadPointer`] if the header is not sound.
     #[inline]
@@ -138,6 +202,18 @@ impl PBytes {
 
     /// Number of bytes.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"bytes")?;
+    /// assert_eq!(bytes.len(tx)?, 5);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
     pub fn len(self, on: &impl Reader) -> Result<usize> {
@@ -146,6 +222,19 @@ impl PBytes {
 
     /// Whether there are no bytes.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// assert!(bytes.is_empty(tx)?);
+    /// bytes.push(tx, 0)?;
+    /// assert!(!bytes.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
     pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
@@ -153,6 +242,19 @@ impl PBytes {
     }
 
     /// Number of bytes for which there is memory.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(bytes.capacity(tx)?, 16);
+    /// bytes.resize(tx, 17, 0)?;
+    /// assert!(bytes.capacity(tx)? >= 17);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
@@ -186,6 +288,19 @@ impl PBytes {
 
     /// The first byte.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(bytes.first(tx)?, None);
+    /// bytes.set(tx, b"ab")?;
+    /// assert_eq!(bytes.first(tx)?, Some(b'a'));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
     pub fn first(self, on: &impl Reader) -> Result<Option<u8>> {
@@ -193,6 +308,19 @@ impl PBytes {
     }
 
     /// The last byte.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(bytes.last(tx)?, None);
+    /// bytes.set(tx, b"ab")?;
+    /// assert_eq!(bytes.last(tx)?, Some(b'b'));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
@@ -202,6 +330,18 @@ impl PBytes {
 
     /// Whether there is a byte of this value.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"ab")?;
+    /// assert!(bytes.contains(tx, b'b')? && !bytes.contains(tx, b'c')?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
     pub fn contains(self, on: &impl Reader, byte: u8) -> Result<bool> {
@@ -210,6 +350,18 @@ impl PBytes {
 
     /// Whether it begins with these bytes.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"GIF89a")?;
+    /// assert!(bytes.starts_with(tx, b"GIF")?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
     pub fn starts_with(self, on: &impl Reader, bytes: &[u8]) -> Result<bool> {
@@ -217,6 +369,18 @@ impl PBytes {
     }
 
     /// Whether it ends with these bytes.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"GIF89a")?;
+    /// assert!(bytes.ends_with(tx, b"89a")? && !bytes.ends_with(tx, b"87a")?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slice`](PBytes::as_slice).
@@ -252,6 +416,19 @@ impl PBytes {
 
     /// Appends a byte.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.push(tx, b'a')?;
+    /// bytes.push(tx, b'b')?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"ab");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_mut_slice`](PBytes::as_mut_slice); [`Error::NoSpace`] if the segment is full; [`Error::BadOption`] if there
     /// would be 2 GiB of bytes or more.
@@ -260,6 +437,18 @@ impl PBytes {
     }
 
     /// Removes the last byte and returns it.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"a")?;
+    /// assert_eq!((bytes.pop(tx)?, bytes.pop(tx)?), (Some(b'a'), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_mut_slice`](PBytes::as_mut_slice).
@@ -272,6 +461,19 @@ impl PBytes {
     }
 
     /// Appends bytes.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.extend_from_slice(tx, b"ab")?;
+    /// bytes.extend_from_slice(tx, b"cd")?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"abcd");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PBytes::push); nothing is appended then.
@@ -286,6 +488,20 @@ impl PBytes {
     }
 
     /// Inserts bytes at `index`, and moves those behind; logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"ad")?;
+    /// bytes.insert_slice(tx, 1, b"bc")?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"abcd");
+    /// assert!(bytes.insert_slice(tx, 5, b"e").is_err()); // Where std panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfBounds`] if `index` lies behind the end; and as [`push`](PBytes::push).
@@ -302,6 +518,19 @@ impl PBytes {
     }
 
     /// Removes the bytes of `range` and returns them; moves those behind, and logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"abcd")?;
+    /// assert_eq!(bytes.drain(tx, 1..3)?, b"bc");
+    /// assert_eq!(bytes.as_slice(tx)?, b"ad");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfBounds`]; and as [`as_mut_slice`](PBytes::as_mut_slice).
@@ -320,6 +549,19 @@ impl PBytes {
 
     /// Keeps the first `len` bytes.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"abcd")?;
+    /// bytes.truncate(tx, 2)?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"ab");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_mut_slice`](PBytes::as_mut_slice).
     pub fn truncate(self, tx: &mut impl Writer, len: usize) -> Result<()> {
@@ -332,6 +574,19 @@ impl PBytes {
 
     /// Removes all bytes; keeps the memory.
     ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"abcd")?;
+    /// bytes.clear(tx)?;
+    /// assert_eq!((bytes.len(tx)?, bytes.capacity(tx)?), (0, 16));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_mut_slice`](PBytes::as_mut_slice).
     pub fn clear(self, tx: &mut impl Writer) -> Result<()> {
@@ -339,6 +594,19 @@ impl PBytes {
     }
 
     /// Makes it `len` bytes long: cuts off what is too much, appends copies of `byte` where it is too short.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.resize(tx, 3, b'.')?;
+    /// bytes.resize(tx, 2, b'!')?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"..");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PBytes::push).
@@ -351,6 +619,21 @@ impl PBytes {
     }
 
     /// Stores other bytes in the place of all that there are.
+    ///
+    /// A crash leaves all of the old bytes, never a mixture.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.set(tx, b"first")?;
+    /// bytes.set(tx, b"and second")?;
+    /// assert_eq!(bytes.as_slice(tx)?, b"and second");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PBytes::push); nothing has changed then.
@@ -366,6 +649,20 @@ impl PBytes {
     }
 
     /// Makes room for `additional` bytes more, at least.
+    ///
+    /// A crash leaves the memory that there was, and frees the new.
+    ///
+    /// ```
+    /// # use vista::{PBytes, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let bytes = PBytes::or_new(tx, tx.root_ptr())?;
+    /// bytes.reserve(tx, 1000)?;
+    /// assert!(bytes.capacity(tx)? >= 1000);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PBytes::push).

@@ -45,6 +45,20 @@ impl<T: Persistent> PCell<T> {
 
     /// Allocates a value.
     ///
+    /// A crash leaves its memory free.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// segment.transaction(|tx| -> vista::Result<()> {
+    ///     let cell = PCell::new(tx, 5)?;
+    ///     *tx.root_mut()? = cell; // What nothing holds can never be released.
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*segment.root()?.get(&segment)?, 5);
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
     pub fn new(tx: &mut impl Writer, value: T) -> Result<Self> {
@@ -55,6 +69,20 @@ impl<T: Persistent> PCell<T> {
 
     /// The cell that a field holds; if it holds none yet, makes one of `value` and stores it there.
     ///
+    /// A crash leaves the field null again, and the cell's memory free.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// let same = PCell::or_new(tx, tx.root_ptr(), 7)?; // There is one: 7 is not stored.
+    /// assert!(same.ptr_eq(cell) && *same.get(tx)? == 5);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](PCell::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>, value: T) -> Result<Self> {
@@ -62,11 +90,36 @@ impl<T: Persistent> PCell<T> {
     }
 
     /// Where the value lies: for what takes a pointer. It stays there as long as the cell lives. The cell goes on to own it.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// let place = cell.place();
+    /// tx.write(place, 6)?;
+    /// assert_eq!(*cell.get(tx)?, 6);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub const fn place(self) -> PPtr<T> {
         self.header()
     }
 
     /// The value.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// assert_eq!(*cell.get(tx)?, 5);
+    /// assert!(PCell::<u64>::null().get(tx).is_err());
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
@@ -78,6 +131,18 @@ impl<T: Persistent> PCell<T> {
 
     /// Logs the value and lends it for writing.
     ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// *cell.get_mut(tx)? += 1;
+    /// assert_eq!(*cell.get(tx)?, 6);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PCell::get), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
     #[inline]
@@ -87,6 +152,18 @@ impl<T: Persistent> PCell<T> {
 
     /// Stores a value. The one before is not released: [`replace`](PCell::replace) returns it.
     ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// cell.set(tx, 6)?;
+    /// assert_eq!(*cell.get(tx)?, 6);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](PCell::get_mut).
     #[inline]
@@ -95,6 +172,18 @@ impl<T: Persistent> PCell<T> {
     }
 
     /// Stores a value, and returns the one before, which belongs to the caller now.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// assert_eq!(cell.replace(tx, 6)?, 5);
+    /// assert_eq!(*cell.get(tx)?, 6);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](PCell::get_mut).
@@ -106,6 +195,18 @@ impl<T: Persistent> PCell<T> {
     }
 
     /// Leaves a value whose bytes are all zero, and returns the one before, which belongs to the caller now.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// assert_eq!(cell.take(tx)?, 5);
+    /// assert_eq!(*cell.get(tx)?, 0);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](PCell::get_mut).
@@ -137,6 +238,18 @@ impl<T: Persistent> PCell<T> {
     }
 
     /// Stores what `change` makes of the value.
+    ///
+    /// ```
+    /// # use vista::{PCell, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PCell<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let cell = PCell::or_new(tx, tx.root_ptr(), 5)?;
+    /// cell.update(tx, |n| n * 2)?;
+    /// assert_eq!(*cell.get(tx)?, 10);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](PCell::get_mut).

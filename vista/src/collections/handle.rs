@@ -16,21 +16,29 @@ macro_rules! handle {
             pub const NULL: Self = Self::from_header($crate::PPtr::NULL);
 
             /// The handle of no collection.
+            ///
+            /// Example: see [handles](crate::collections#handles).
             pub const fn null() -> Self {
                 Self::NULL
             }
 
             /// Whether there is no collection.
+            ///
+            /// Example: see [handles](crate::collections#handles).
             pub const fn is_null(self) -> bool {
                 self.header.is_null()
             }
 
             /// Whether two handles name the same collection. (What collections hold is compared by reading them.)
+            ///
+            /// Example: see [handles](crate::collections#handles).
             pub const fn ptr_eq(self, other: Self) -> bool {
                 self.header.offset() == other.header.offset()
             }
 
             /// Offset of the collection's header in the segment; 0 for null.
+            ///
+            /// Example: see [handles](crate::collections#handles).
             pub const fn offset(self) -> u64 {
                 self.header.offset()
             }

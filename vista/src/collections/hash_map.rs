@@ -90,6 +90,19 @@ const fn empty_header(seed: u64) -> HashMapHeader {
 impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Makes an empty map. Memory for entries comes with the first of them.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let map = PHashMap::new(tx)?;
+    /// *tx.root_mut()? = map; // What nothing holds can never be released.
+    /// map.insert(tx, 1, 10)?;
+    /// assert_eq!(map.get(tx, 1)?, Some(&10));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
     pub fn new(tx: &mut impl Writer) -> Result<Self> {
@@ -97,6 +110,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Makes an empty map that takes `capacity` entries before it has to grow.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let map = PHashMap::with_capacity(tx, 100)?;
+    /// *tx.root_mut()? = map;
+    /// let capacity = map.capacity(tx)?;
+    /// map.extend(tx, (0..100).map(|n| (n, n * 10)))?; // Without growing.
+    /// assert!(capacity >= 100 && map.capacity(tx)? == capacity);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PHashMap::new).
@@ -109,6 +136,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Makes an empty map whose hashes are keyed by `seed`: a random number that nobody can guess, where strangers
     /// choose the keys.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let random = 0x5c1f_70a4_2b9e_d386; // In a program, of the system.
+    /// let map = PHashMap::with_seed(tx, random)?;
+    /// *tx.root_mut()? = map;
+    /// map.insert(tx, 1, 10)?;
+    /// assert_eq!(map.get(tx, 1)?, Some(&10));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](PHashMap::new).
     pub fn with_seed(tx: &mut impl Writer, seed: u64) -> Result<Self> {
@@ -116,6 +157,19 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Makes an empty map that takes `capacity` entries before it has to grow, and whose hashes are keyed by `seed`.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let random = 0x5c1f_70a4_2b9e_d386; // In a program, of the system.
+    /// let map = PHashMap::with_capacity_and_seed(tx, 100, random)?;
+    /// *tx.root_mut()? = map;
+    /// assert!(map.is_empty(tx)? && map.capacity(tx)? >= 100);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PHashMap::new).
@@ -136,6 +190,21 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The map that a field holds; if it holds none yet, makes one and stores it there.
+    ///
+    /// A crash leaves the field null again, and the map's memory free.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.insert(tx, 1, 10)?;
+    /// let same = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.get(tx, 1)?, Some(&10));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PHashMap::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
@@ -162,6 +231,18 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Number of entries.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20), (1, 30)])?;
+    /// assert_eq!(map.len(tx)?, 2);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
     pub fn len(self, on: &impl Reader) -> Result<usize> {
@@ -170,6 +251,19 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Whether there are no entries.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// assert!(map.is_empty(tx)?);
+    /// map.insert(tx, 1, 10)?;
+    /// assert!(!map.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`len`](PHashMap::len).
     pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
@@ -177,6 +271,19 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Number of entries for which there is memory, before the map has to grow. Slots whose entries were removed count.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(map.capacity(tx)?, 0);
+    /// map.reserve(tx, 100)?;
+    /// assert!(map.capacity(tx)? >= 100);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](PHashMap::len).
@@ -188,6 +295,18 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// The value of a key.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// assert_eq!((ages.get(tx, "Ada")?, ages.get(tx, "Bob")?), (Some(&36), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if header, table
     /// or key is not sound.
@@ -198,6 +317,19 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// The key in the map that equals this one, and its value.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let (key, age) = ages.get_key_value(tx, "Ada")?.unwrap();
+    /// assert_eq!((key.as_str(tx)?, age), ("Ada", &36));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PHashMap::get).
     #[inline]
@@ -207,6 +339,18 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Whether a key has an entry.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// assert!(ages.contains_key(tx, "Ada")? && !ages.contains_key(tx, "Bob")?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PHashMap::get).
     #[inline]
@@ -215,6 +359,21 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Where the value of a key lies: for what takes a pointer. It is good until the map is changed.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// let (one, two) = (map.place(tx, 1)?.unwrap(), map.place(tx, 2)?.unwrap());
+    /// let (one, two) = tx.get_disjoint_mut((one, two))?; // Both at once, and one fence.
+    /// std::mem::swap(one, two);
+    /// assert_eq!(map.get(tx, 1)?, Some(&20));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](PHashMap::get).
@@ -287,6 +446,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Lends the value of a key for writing; logs it alone.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// *ages.get_mut(tx, "Ada")?.unwrap() += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+    /// assert_eq!(ages.get_mut(tx, "Bob")?, None);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PHashMap::get), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
     #[inline]
@@ -298,6 +471,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Gives a key a value, and returns the one that it had, with all that it owns. The key that is in the map stays.
+    ///
+    /// A crash leaves the old value, or no entry; and takes back the step by which the insertion has let the map grow.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(ages.insert(tx, "Ada", 36)?, None);
+    /// assert_eq!(ages.insert(tx, "Ada", 37)?, Some(36));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null
@@ -391,6 +578,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Removes a key, and returns its value with all that it owns.
     ///
+    /// A crash leaves the entry where it was, with its key.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// assert_eq!((ages.remove(tx, "Ada")?, ages.remove(tx, "Ada")?), (Some(36), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PHashMap::insert).
     #[inline]
@@ -401,6 +602,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Removes a key, and returns it and its value, with all that they own.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let (key, age) = ages.remove_entry(tx, "Ada")?.unwrap();
+    /// assert_eq!((key.as_str(tx)?, age), ("Ada", 36));
+    /// tx.release(key)?; // It belongs to the caller now.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PHashMap::insert).
@@ -443,6 +658,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// The entry of a key, to look at, change, add or remove it with one search.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// for name in ["Ada", "Bob", "Ada"] {
+    ///     *ages.entry(tx, name)?.or_insert(0)? += 1;
+    /// }
+    /// assert_eq!((ages.get(tx, "Ada")?, ages.get(tx, "Bob")?), (Some(&2), Some(&1)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PHashMap::insert).
     #[inline]
@@ -456,6 +685,21 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Inserts entries. A value that is replaced is released.
+    ///
+    /// After a crash none of the entries is inserted, and no value replaced.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.insert(tx, 2, 0)?;
+    /// map.extend(tx, (1..=3).map(|n| (n, n * 10)))?;
+    /// assert_eq!((map.len(tx)?, map.get(tx, 2)?), (3, Some(&20)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PHashMap::insert); the entries before the one that failed are inserted.
@@ -474,6 +718,19 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Calls `change` with every key and a copy of its value, and stores the copies that it changed; logs those.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// map.for_each_mut(tx, |key, value| *value += key)?;
+    /// assert_eq!((map.get(tx, 1)?, map.get(tx, 2)?), (Some(&11), Some(&22)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](PHashMap::get_mut).
     pub fn for_each_mut(self, tx: &mut impl Writer, mut change: impl FnMut(&K, &mut V)) -> Result<()> {
@@ -485,6 +742,21 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Keeps the entries for which `keep` is true, with the value that `keep` leaves in the copy it is given. Keys and
     /// values of the others are released.
+    ///
+    /// After a crash the others are there again, with all that they own, and no value has changed.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, (1..=4).map(|n| (n, n * 10)))?;
+    /// map.retain(tx, |key, _| key % 2 == 0)?;
+    /// assert!(map.len(tx)? == 2 && map.contains_key(tx, 4)? && !map.contains_key(tx, 3)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`remove`](PHashMap::remove).
@@ -531,6 +803,21 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Removes all entries and returns them, in no order. They belong to the caller now, and are not released. Gives
     /// back the memory.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// let mut all = map.drain(tx)?;
+    /// all.sort();
+    /// assert_eq!(all, [(1, 10), (2, 20)]);
+    /// assert!(map.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`remove`](PHashMap::remove).
     pub fn drain(self, tx: &mut impl Writer) -> Result<Vec<(K, V)>> {
@@ -542,6 +829,19 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Removes all entries, and releases keys and values. Gives back the memory, which is cheaper than to keep it: what
     /// is kept would have to be logged.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.extend(tx, [("Ada", 36), ("Bob", 48)])?;
+    /// ages.clear(tx)?;
+    /// assert_eq!((ages.len(tx)?, ages.capacity(tx)?), (0, 0));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`remove`](PHashMap::remove), and of releasing.

@@ -21,6 +21,19 @@
 use crate::Persistent;
 
 /// Of a [`PVec`](crate::PVec).
+///
+/// ```
+/// # use vista::collections::layout::VecHeader;
+/// # use vista::{PPtr, PVec, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+/// let numbers = segment.transaction(|tx| -> vista::Result<PVec<u64>> {
+///     *tx.root_mut()? = PVec::from_slice(tx, &[1, 2, 3])?;
+///     Ok(*tx.root())
+/// })?;
+/// let header = segment.get(PPtr::<VecHeader>::from_offset(numbers.offset()))?;
+/// assert_eq!((header.len, header.capacity), (3, 3));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -35,6 +48,19 @@ pub struct VecHeader {
 const _: () = assert!(size_of::<VecHeader>() == 24);
 
 /// Of a [`PBytes`](crate::PBytes) or [`PString`](crate::PString): what stands in front of its bytes.
+///
+/// ```
+/// # use vista::collections::layout::BytesHeader;
+/// # use vista::{PBytes, PPtr, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBytes>()?;
+/// let bytes = segment.transaction(|tx| -> vista::Result<PBytes> {
+///     *tx.root_mut()? = PBytes::from_slice(tx, b"abc")?;
+///     Ok(*tx.root())
+/// })?;
+/// let header = segment.get(PPtr::<BytesHeader>::from_offset(bytes.offset()))?;
+/// assert_eq!((header.len, header.inline_capacity), (3, 16));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -54,6 +80,20 @@ pub const IS_APART: u32 = 1 << 31;
 pub const INLINE_MIN: u32 = 16;
 
 /// Of a [`PVecDeque`](crate::PVecDeque): a ring.
+///
+/// ```
+/// # use vista::collections::layout::DequeHeader;
+/// # use vista::{PPtr, PVecDeque, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+/// let queue = segment.transaction(|tx| -> vista::Result<PVecDeque<u64>> {
+///     *tx.root_mut()? = PVecDeque::from_slice(tx, &[1, 2, 3])?;
+///     tx.root().pop_front(tx)?;
+///     Ok(*tx.root())
+/// })?;
+/// let header = segment.get(PPtr::<DequeHeader>::from_offset(queue.offset()))?;
+/// assert_eq!((header.head, header.tail, header.capacity), (1, 3, 4));
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -70,6 +110,21 @@ pub struct DequeHeader {
 const _: () = assert!(size_of::<DequeHeader>() == 32);
 
 /// Of a [`PSlab`](crate::PSlab): two arrays.
+///
+/// ```
+/// # use vista::collections::layout::SlabHeader;
+/// # use vista::{PPtr, PSlab, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+/// let slab = segment.transaction(|tx| -> vista::Result<PSlab<u64>> {
+///     let slab = PSlab::or_new(tx, tx.root_ptr())?;
+///     (slab.insert(tx, 10)?, slab.insert(tx, 11)?);
+///     slab.remove(tx, 0)?;
+///     Ok(slab)
+/// })?;
+/// let header = segment.get(PPtr::<SlabHeader>::from_offset(slab.offset()))?;
+/// assert_eq!((header.free_head, header.len, header.used), (1, 1, 2)); // Id 0 is free.
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -104,6 +159,21 @@ pub const BTREE_ENTRIES_LEN: usize = 4096;
 pub const BTREE_LEVELS_MAX: usize = 24;
 
 /// Of a [`PBTreeMap`](crate::PBTreeMap).
+///
+/// ```
+/// # use vista::collections::layout::{BTreeHeader, BTreeNode};
+/// # use vista::{PBTreeMap, PPtr, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+/// let map = segment.transaction(|tx| -> vista::Result<PBTreeMap<u64, u64>> {
+///     let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+///     map.extend(tx, [(2, 20), (1, 10)])?;
+///     Ok(map)
+/// })?;
+/// let header = segment.get(PPtr::<BTreeHeader>::from_offset(map.offset()))?;
+/// let root = segment.get(PPtr::<BTreeNode>::from_offset(header.root))?;
+/// assert_eq!((header.len, root.level, root.count), (2, 0, 2)); // The root is a leaf.
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -116,6 +186,8 @@ pub struct BTreeHeader {
 const _: () = assert!(size_of::<BTreeHeader>() == 16);
 
 /// Of a node of a [`PBTreeMap`](crate::PBTreeMap): what stands in front of its keys and values.
+///
+/// Example: see [`BTreeHeader`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]
@@ -134,6 +206,20 @@ pub struct BTreeNode {
 const _: () = assert!(size_of::<BTreeNode>() == 40);
 
 /// Of a [`PHashMap`](crate::PHashMap) or [`PHashSet`](crate::PHashSet).
+///
+/// ```
+/// # use vista::collections::layout::HashMapHeader;
+/// # use vista::{PHashMap, PPtr, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+/// let map = segment.transaction(|tx| -> vista::Result<PHashMap<u64, u64>> {
+///     let map = PHashMap::or_new(tx, tx.root_ptr())?;
+///     map.insert(tx, 1, 10)?;
+///     Ok(map)
+/// })?;
+/// let header = segment.get(PPtr::<HashMapHeader>::from_offset(map.offset()))?;
+/// assert_eq!((header.len, header.next), (1, 0)); // It does not grow at the moment.
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Persistent)]
 #[persistent(crate = crate)]

@@ -51,6 +51,18 @@ impl<T: Persistent> POption<T> {
 
     /// Makes one without a value: [`none`](POption::none).
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let option = POption::new(tx)?;
+    /// *tx.root_mut()? = option;
+    /// assert_eq!(option.get(tx)?, None);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
     pub fn new(tx: &mut impl Writer) -> Result<Self> {
@@ -58,6 +70,18 @@ impl<T: Persistent> POption<T> {
     }
 
     /// Makes one without a value.
+    ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let option = POption::none(tx)?;
+    /// *tx.root_mut()? = option;
+    /// assert!(option.is_none(tx)? && !option.is_null());
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](POption::new).
@@ -69,6 +93,18 @@ impl<T: Persistent> POption<T> {
 
     /// Makes one with a value.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let option = POption::some(tx, 7)?;
+    /// *tx.root_mut()? = option;
+    /// assert_eq!(option.get(tx)?, Some(&7));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](POption::new).
     pub fn some(tx: &mut impl Writer, value: T) -> Result<Self> {
@@ -79,6 +115,21 @@ impl<T: Persistent> POption<T> {
     }
 
     /// The option that a field holds; if it holds none yet, makes one without a value and stores it there.
+    ///
+    /// A crash leaves the field null again, and the option's memory free.
+    ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let option = POption::or_new(tx, tx.root_ptr())?;
+    /// option.replace(tx, 7)?;
+    /// let same = POption::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.get(tx)?, Some(&7));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](POption::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
@@ -108,6 +159,19 @@ impl<T: Persistent> POption<T> {
 
     /// Whether there is a value.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// assert!(!option.is_some(tx)?);
+    /// option.replace(tx, 7)?;
+    /// assert!(option.is_some(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if the block is not
     /// sound.
@@ -118,6 +182,18 @@ impl<T: Persistent> POption<T> {
 
     /// Whether there is no value.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// assert!(option.is_none(tx)?);
+    /// assert!(POption::<u64>::null().is_none(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`is_some`](POption::is_some).
     pub fn is_none(self, on: &impl Reader) -> Result<bool> {
@@ -125,6 +201,20 @@ impl<T: Persistent> POption<T> {
     }
 
     /// Where the value lies, if there is one: for what takes a pointer. It is good as long as the value is there.
+    ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(option.place(tx)?, None);
+    /// option.replace(tx, 7)?;
+    /// let place = option.place(tx)?.unwrap();
+    /// assert_eq!(*tx.get(place)?, 7);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`is_some`](POption::is_some).
@@ -134,6 +224,19 @@ impl<T: Persistent> POption<T> {
 
     /// The value, if there is one.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(option.get(tx)?, None);
+    /// option.replace(tx, 7)?;
+    /// assert_eq!(option.get(tx)?, Some(&7));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`is_some`](POption::is_some).
     #[inline]
@@ -142,6 +245,20 @@ impl<T: Persistent> POption<T> {
     }
 
     /// Lends the value for writing, if there is one; logs it.
+    ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(option.get_mut(tx)?, None);
+    /// option.replace(tx, 7)?;
+    /// *option.get_mut(tx)?.unwrap() += 1;
+    /// assert_eq!(option.get(tx)?, Some(&8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
@@ -179,6 +296,18 @@ impl<T: Persistent> POption<T> {
 
     /// Stores a value, and returns the one before, which belongs to the caller now.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(option.replace(tx, 7)?, None);
+    /// assert_eq!(option.replace(tx, 8)?, Some(7));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](POption::get_mut).
     pub fn replace(self, tx: &mut impl Writer, value: T) -> Result<Option<T>> {
@@ -199,6 +328,18 @@ impl<T: Persistent> POption<T> {
 
     /// Takes the value out and returns it, if there is one. It belongs to the caller now; the block stays.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// option.replace(tx, 7)?;
+    /// assert_eq!((option.take(tx)?, option.take(tx)?), (Some(7), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](POption::get_mut).
     pub fn take(self, tx: &mut impl Writer) -> Result<Option<T>> {
@@ -213,6 +354,18 @@ impl<T: Persistent> POption<T> {
 
     /// Stores a value and lends it for writing. The one before is released.
     ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// *option.insert(tx, 7)? += 1;
+    /// assert_eq!(option.get(tx)?, Some(&8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](POption::get_mut), and of releasing the value before.
     pub fn insert<W: Writer>(self, tx: &mut W, value: T) -> Result<&mut T> {
@@ -224,6 +377,21 @@ impl<T: Persistent> POption<T> {
 
     /// Removes the value and releases it; the block stays.
     ///
+    /// After a crash the value is there again, with all that it owns.
+    ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// option.replace(tx, 7)?;
+    /// option.clear(tx)?;
+    /// assert!(option.is_none(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](POption::insert).
     pub fn clear(self, tx: &mut impl Writer) -> Result<()> {
@@ -234,6 +402,18 @@ impl<T: Persistent> POption<T> {
     }
 
     /// Lends the value for writing; if there is none, stores this one first.
+    ///
+    /// ```
+    /// # use vista::{POption, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<POption<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let option = POption::or_new(tx, tx.root_ptr())?;
+    /// *option.get_or_insert(tx, 7)? += 1;
+    /// assert_eq!(*option.get_or_insert(tx, 0)?, 8);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](POption::get_mut).

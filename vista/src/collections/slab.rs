@@ -77,6 +77,18 @@ impl SlabHeader {
 impl<T: Persistent> PSlab<T> {
     /// Makes an empty slab. Memory for values comes with the first of them.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let slab = PSlab::new(tx)?;
+    /// *tx.root_mut()? = slab; // What nothing holds can never be released.
+    /// assert_eq!(slab.insert(tx, 7)?, 0);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
     pub fn new(tx: &mut impl Writer) -> Result<Self> {
@@ -84,6 +96,18 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Makes an empty slab with room for `capacity` values.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let slab = PSlab::with_capacity(tx, 100)?;
+    /// *tx.root_mut()? = slab;
+    /// assert_eq!((slab.len(tx)?, slab.capacity(tx)?), (0, 100));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PSlab::new).
@@ -96,6 +120,21 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// The slab that a field holds; if it holds none yet, makes one and stores it there.
+    ///
+    /// A crash leaves the field null again, and the slab's memory free.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// let same = PSlab::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.get(tx, id)?, Some(&7));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PSlab::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
@@ -124,6 +163,20 @@ impl<T: Persistent> PSlab<T> {
 
     /// Number of values.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// slab.insert(tx, 8)?;
+    /// slab.remove(tx, id)?;
+    /// assert_eq!(slab.len(tx)?, 1);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
     pub fn len(self, on: &impl Reader) -> Result<usize> {
@@ -132,6 +185,19 @@ impl<T: Persistent> PSlab<T> {
 
     /// Whether there are no values.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// assert!(slab.is_empty(tx)?);
+    /// slab.insert(tx, 7)?;
+    /// assert!(!slab.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`len`](PSlab::len).
     pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
@@ -139,6 +205,19 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Number of values for which there is memory.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(slab.capacity(tx)?, 0);
+    /// slab.insert(tx, 7)?;
+    /// assert_eq!(slab.capacity(tx)?, 8);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](PSlab::len).
@@ -199,6 +278,20 @@ impl<T: Persistent> PSlab<T> {
 
     /// Where the value `id` lies: for what takes a pointer. It is good until the slab grows, or the value is removed.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// let place = slab.place(tx, id)?.unwrap();
+    /// tx.write(place, 8)?;
+    /// assert_eq!(slab.get(tx, id)?, Some(&8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PSlab::get).
     #[inline]
@@ -237,6 +330,18 @@ impl<T: Persistent> PSlab<T> {
 
     /// Whether there is a value `id`.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// assert!(slab.contains(tx, id)? && !slab.contains(tx, id + 1)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](PSlab::get).
     pub fn contains(self, on: &impl Reader, id: u64) -> Result<bool> {
@@ -245,6 +350,21 @@ impl<T: Persistent> PSlab<T> {
 
     /// An iterator over ids and values, by id. It looks at every slot that was ever used since the last
     /// [`clear`](PSlab::clear).
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// for value in [10, 11, 12] {
+    ///     slab.insert(tx, value)?;
+    /// }
+    /// slab.remove(tx, 1)?;
+    /// assert!(slab.iter(tx)?.eq([(0, &10), (2, &12)]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](PSlab::get); the iterator itself meets none.
@@ -256,6 +376,19 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Lends the value `id` for writing; logs it alone.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// *slab.get_mut(tx, id)?.unwrap() += 1;
+    /// assert_eq!(slab.get(tx, id)?, Some(&8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](PSlab::get), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
@@ -269,6 +402,20 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Inserts a value, and returns its id: that of the value that was removed last, or else the next one.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let (first, second) = (slab.insert(tx, 10)?, slab.insert(tx, 11)?);
+    /// slab.remove(tx, first)?;
+    /// assert_eq!(slab.insert(tx, 12)?, first); // The id is given again.
+    /// assert_eq!(slab.insert(tx, 13)?, second + 1);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
@@ -303,6 +450,19 @@ impl<T: Persistent> PSlab<T> {
 
     /// Stores a value in the place of another, and returns that one.
     ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// assert_eq!(slab.set(tx, id, 8)?, 7);
+    /// assert!(slab.set(tx, id + 1, 9).is_err());
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) if there is no value `id`; and as [`get_mut`](PSlab::get_mut).
     pub fn set(self, tx: &mut impl Writer, id: u64, value: T) -> Result<T> {
@@ -317,6 +477,21 @@ impl<T: Persistent> PSlab<T> {
 
     /// Removes the value `id` and returns it. It belongs to the caller now.
     ///
+    /// A crash leaves it under its id.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// assert_eq!(slab.remove(tx, id)?, 7);
+    /// assert!(slab.remove(tx, id).is_err()); // Where the crate panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) if there is none; and as [`insert`](PSlab::insert).
     pub fn remove(self, tx: &mut impl Writer, id: u64) -> Result<T> {
@@ -327,6 +502,18 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Removes the value `id` and returns it, if there is one. It belongs to the caller now.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// let id = slab.insert(tx, 7)?;
+    /// assert_eq!((slab.try_remove(tx, id)?, slab.try_remove(tx, id)?), (Some(7), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PSlab::insert).
@@ -345,6 +532,23 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Keeps the values for which `keep` is true. The others are removed and released.
+    ///
+    /// After a crash the others are there again, with all that they own.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// for value in [10, 11, 12] {
+    ///     slab.insert(tx, value)?;
+    /// }
+    /// slab.retain(tx, |id, value| id == 0 || *value == 12)?;
+    /// assert!(slab.iter(tx)?.eq([(0, &10), (2, &12)]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`try_remove`](PSlab::try_remove), and of releasing a value.
@@ -389,6 +593,19 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// Removes and releases all values. Ids begin anew with 0; the memory is kept.
+    ///
+    /// ```
+    /// # use vista::{PSlab, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+    /// slab.insert(tx, 7)?;
+    /// slab.clear(tx)?;
+    /// assert_eq!((slab.len(tx)?, slab.capacity(tx)?), (0, 8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`retain`](PSlab::retain).
@@ -476,6 +693,20 @@ impl<T: Persistent> PSlab<T> {
 }
 
 /// An iterator over the ids and values of a [`PSlab`], by id: see [`PSlab::iter`].
+///
+/// ```
+/// # use vista::{PSlab, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PSlab<u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let slab = PSlab::or_new(tx, tx.root_ptr())?;
+/// slab.insert(tx, 10)?;
+/// slab.insert(tx, 11)?;
+/// let mut all = slab.iter(tx)?;
+/// assert_eq!((all.next(), all.next(), all.next()), (Some((0, &10)), Some((1, &11)), None));
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Iter<'a, T> {
     slots: Enumerate<Zip<slice::Iter<'a, u64>, slice::Iter<'a, T>>>,

@@ -45,6 +45,18 @@ handle! {
 impl PString {
     /// Makes a string.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let name = PString::new(tx, "Ada")?;
+    /// *tx.root_mut()? = name; // What nothing holds can never be released.
+    /// assert_eq!(name.as_str(tx)?, "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::from_slice`].
     pub fn new(tx: &mut impl Writer, text: &str) -> Result<Self> {
@@ -52,6 +64,18 @@ impl PString {
     }
 
     /// Makes an empty string with room for `capacity` bytes.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let name = PString::with_capacity(tx, 100)?;
+    /// *tx.root_mut()? = name;
+    /// assert_eq!((name.len(tx)?, name.capacity(tx)?), (0, 100));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::from_slice`].
@@ -61,6 +85,21 @@ impl PString {
 
     /// The string that a field holds; if it holds none yet, makes an empty one and stores it there.
     ///
+    /// A crash leaves the field null again, and the string's memory free.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.push_str(tx, "Ada")?;
+    /// let same = PString::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.as_str(tx)?, "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::or_new`].
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
@@ -68,6 +107,19 @@ impl PString {
     }
 
     /// The text.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Ada")?;
+    /// let text: &str = name.as_str(tx)?;
+    /// assert_eq!(text.to_uppercase(), "ADA");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if it is not UTF-8, and as [`PBytes::as_slice`].
@@ -84,6 +136,18 @@ impl PString {
     }
 
     /// The bytes, whether they are UTF-8 or not.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Zoë")?;
+    /// assert_eq!(name.as_bytes(tx)?, [b'Z', b'o', 0xc3, 0xab]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::as_slice`].
@@ -111,11 +175,40 @@ impl PString {
     }
 
     /// The string that these bytes are. They are checked when they are read as a `str`.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// use vista::PBytes;
+    ///
+    /// let bytes = PBytes::from_slice(tx, b"Ada\xff")?;
+    /// let name = PString::from_bytes(bytes);
+    /// *tx.root_mut()? = name;
+    /// assert!(name.as_str(tx).is_err());
+    /// bytes.pop(tx)?;
+    /// assert_eq!(name.as_str(tx)?, "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub const fn from_bytes(bytes: PBytes) -> Self {
         Self::from_header(bytes.header())
     }
 
     /// Number of bytes.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Zoë")?;
+    /// assert_eq!(name.len(tx)?, 4); // As in std, not the number of characters.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::as_slice`].
@@ -125,6 +218,17 @@ impl PString {
 
     /// Whether there is no text.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// assert!(name.is_empty(tx)? && PString::null().is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::as_slice`].
     pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
@@ -133,6 +237,19 @@ impl PString {
 
     /// Number of bytes for which there is memory.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(name.capacity(tx)?, 16);
+    /// name.set(tx, "Augusta Ada King, Countess of Lovelace")?;
+    /// assert!(name.capacity(tx)? >= name.len(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::as_slice`].
     pub fn capacity(self, on: &impl Reader) -> Result<usize> {
@@ -140,6 +257,18 @@ impl PString {
     }
 
     /// Whether `index` is 0, the end, or the begin of a character. No position behind the end is.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Zoë")?;
+    /// assert!(name.is_char_boundary(tx, 2)? && !name.is_char_boundary(tx, 3)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::as_slice`].
@@ -159,6 +288,20 @@ impl PString {
 
     /// Appends a character.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// for character in ['Z', 'o', 'ë'] {
+    ///     name.push(tx, character)?;
+    /// }
+    /// assert_eq!(name.as_str(tx)?, "Zoë");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::push`].
     pub fn push(self, tx: &mut impl Writer, character: char) -> Result<()> {
@@ -166,6 +309,19 @@ impl PString {
     }
 
     /// Appends text.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.push_str(tx, "Ada")?;
+    /// name.push_str(tx, " Lovelace")?;
+    /// assert_eq!(name.as_str(tx)?, "Ada Lovelace");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::push`].
@@ -206,6 +362,19 @@ impl PString {
 
     /// Inserts a character at `index`, and moves what is behind; logs what moves.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Zo")?;
+    /// name.insert(tx, 2, 'ë')?;
+    /// assert_eq!(name.as_str(tx)?, "Zoë");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert_str`](PString::insert_str).
     pub fn insert(self, tx: &mut impl Writer, index: usize, character: char) -> Result<()> {
@@ -213,6 +382,19 @@ impl PString {
     }
 
     /// Inserts text at `index`, and moves what is behind; logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Lovelace")?;
+    /// name.insert_str(tx, 0, "Ada ")?;
+    /// assert_eq!(name.as_str(tx)?, "Ada Lovelace");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) if no character begins at `index`; and as [`PBytes::push`].
@@ -222,6 +404,19 @@ impl PString {
     }
 
     /// Removes the text of a range of bytes and returns it; moves what is behind, and logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Ada Lovelace")?;
+    /// assert_eq!(name.drain(tx, 3..)?, " Lovelace");
+    /// assert_eq!(name.as_str(tx)?, "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds), also if no character begins at one of its ends;
@@ -240,6 +435,19 @@ impl PString {
 
     /// Removes the character that begins at `index` and returns it; moves what is behind, and logs what moves.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Zoë!")?;
+    /// assert_eq!(name.remove(tx, 2)?, 'ë');
+    /// assert_eq!(name.as_str(tx)?, "Zo!");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`drain`](PString::drain).
     pub fn remove(self, tx: &mut impl Writer, index: usize) -> Result<char> {
@@ -256,6 +464,20 @@ impl PString {
 
     /// Keeps the first `len` bytes.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Zoë")?;
+    /// assert!(name.truncate(tx, 3).is_err()); // Inside of the last character.
+    /// name.truncate(tx, 2)?;
+    /// assert_eq!(name.as_str(tx)?, "Zo");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds) if that is inside of a character; and as [`PBytes::truncate`].
     pub fn truncate(self, tx: &mut impl Writer, len: usize) -> Result<()> {
@@ -267,6 +489,19 @@ impl PString {
 
     /// Removes all text; keeps the memory.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Ada")?;
+    /// name.clear(tx)?;
+    /// assert!(name.is_empty(tx)? && name.capacity(tx)? == 16);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::truncate`].
     pub fn clear(self, tx: &mut impl Writer) -> Result<()> {
@@ -274,6 +509,21 @@ impl PString {
     }
 
     /// Stores another text in the place of all that there is.
+    ///
+    /// A crash leaves all of the old text, never a mixture.
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.set(tx, "Ada")?;
+    /// name.set(tx, "Grace")?;
+    /// assert_eq!(name.as_str(tx)?, "Grace");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::set`].
@@ -283,6 +533,18 @@ impl PString {
 
     /// Makes room for `additional` bytes more, at least.
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.reserve(tx, 1000)?;
+    /// assert!(name.capacity(tx)? >= 1000);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::reserve`].
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
@@ -291,6 +553,20 @@ impl PString {
 
     /// Gives back memory, as [`PBytes::shrink_to_fit`].
     ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let name = PString::or_new(tx, tx.root_ptr())?;
+    /// name.reserve(tx, 1000)?;
+    /// name.set(tx, "Ada")?;
+    /// name.shrink_to_fit(tx)?;
+    /// assert_eq!((name.as_str(tx)?, name.capacity(tx)?), ("Ada", 16));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBytes::shrink_to_fit`].
     pub fn shrink_to_fit(self, tx: &mut impl Writer) -> Result<()> {
@@ -298,6 +574,19 @@ impl PString {
     }
 
     /// A second string of the same text: see [`PBytes::duplicate`].
+    ///
+    /// ```
+    /// # use vista::{PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PString>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let name = PString::new(tx, "Ada")?;
+    /// let other = name.duplicate(tx)?;
+    /// other.push_str(tx, " Lovelace")?;
+    /// assert_eq!((name.as_str(tx)?, other.as_str(tx)?), ("Ada", "Ada Lovelace"));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBytes::duplicate`].

@@ -83,6 +83,19 @@ impl<T: Persistent> PVec<T> {
 
     /// Makes an empty vector with room for `capacity` elements.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let numbers = PVec::with_capacity(tx, 100)?;
+    /// *tx.root_mut()? = numbers;
+    /// numbers.extend(tx, 0..100)?; // Without growing.
+    /// assert_eq!((numbers.len(tx)?, numbers.capacity(tx)?), (100, 100));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](PVec::new).
     pub fn with_capacity(tx: &mut impl Writer, capacity: usize) -> Result<Self> {
@@ -94,6 +107,18 @@ impl<T: Persistent> PVec<T> {
 
     /// Makes a vector of copies of these elements. Of elements that own others, the handles are copied.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let numbers = PVec::from_slice(tx, &[1, 2, 3])?;
+    /// *tx.root_mut()? = numbers;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](PVec::new).
     pub fn from_slice(tx: &mut impl Writer, elements: &[T]) -> Result<Self> {
@@ -103,6 +128,21 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The vector that a field holds; if it holds none yet, makes one and stores it there.
+    ///
+    /// A crash leaves the field null again, and the vector's memory free.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.push(tx, 1)?;
+    /// let same = PVec::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.as_slice(tx)?, [1]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PVec::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
@@ -131,6 +171,19 @@ impl<T: Persistent> PVec<T> {
 
     /// Number of elements.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [5, 6])?;
+    /// assert_eq!(numbers.len(tx)?, 2);
+    /// assert_eq!(PVec::<u64>::null().len(tx)?, 0);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
     pub fn len(self, on: &impl Reader) -> Result<usize> {
@@ -138,6 +191,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Whether there are no elements.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// assert!(numbers.is_empty(tx)?);
+    /// numbers.push(tx, 5)?;
+    /// assert!(!numbers.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](PVec::len).
@@ -147,6 +213,19 @@ impl<T: Persistent> PVec<T> {
 
     /// Number of elements for which there is memory.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(numbers.capacity(tx)?, 0);
+    /// numbers.push(tx, 5)?;
+    /// assert_eq!(numbers.capacity(tx)?, 8); // As many as fit in 64 bytes.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`len`](PVec::len).
     pub fn capacity(self, on: &impl Reader) -> Result<usize> {
@@ -154,6 +233,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// All elements.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// let all: &[u64] = numbers.as_slice(tx)?;
+    /// assert_eq!(all.iter().max(), Some(&3));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) or [`Error::BadPointer`](crate::Error::BadPointer) if the header is not
@@ -165,6 +257,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// An iterator over the elements.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// let doubled: Vec<u64> = numbers.iter(tx)?.map(|n| n * 2).collect();
+    /// assert_eq!(doubled, [2, 4, 6]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slice`](PVec::as_slice); the iterator itself meets none.
@@ -227,6 +332,19 @@ impl<T: Persistent> PVec<T> {
 
     /// The first element.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(numbers.first(tx)?, None);
+    /// numbers.extend(tx, [5, 6])?;
+    /// assert_eq!(numbers.first(tx)?, Some(&5));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PVec::as_slice).
     pub fn first<A: Reader>(self, on: &A) -> Result<Option<&T>> {
@@ -234,6 +352,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The last element.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(numbers.last(tx)?, None);
+    /// numbers.extend(tx, [5, 6])?;
+    /// assert_eq!(numbers.last(tx)?, Some(&6));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slice`](PVec::as_slice).
@@ -246,6 +377,18 @@ impl<T: Persistent> PVec<T> {
 
     /// Whether an element equals `value`.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [5, 6])?;
+    /// assert!(numbers.contains(tx, &6)? && !numbers.contains(tx, &7)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PVec::as_slice).
     pub fn contains(self, on: &impl Reader, value: &T) -> Result<bool>
@@ -257,6 +400,20 @@ impl<T: Persistent> PVec<T> {
 
     /// Lends the element at `index` for writing; logs it alone.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [5, 6])?;
+    /// *numbers.get_mut(tx, 1)?.unwrap() += 10;
+    /// assert_eq!(numbers.as_slice(tx)?, [5, 16]);
+    /// assert_eq!(numbers.get_mut(tx, 2)?, None);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slice`](PVec::as_slice), and [`Error::NoSpace`](crate::Error::NoSpace) if the log has no room.
     #[inline]
@@ -267,6 +424,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Logs all elements and lends them for writing.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [3, 1, 2])?;
+    /// numbers.as_mut_slice(tx)?.reverse();
+    /// assert_eq!(numbers.as_slice(tx)?, [2, 1, 3]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](PVec::get_mut).
@@ -304,6 +474,19 @@ impl<T: Persistent> PVec<T> {
 
     /// Exchanges two elements.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// numbers.swap(tx, 0, 2)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [3, 2, 1]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`set`](PVec::set).
     pub fn swap(self, tx: &mut impl Writer, a: usize, b: usize) -> Result<()> {
@@ -314,6 +497,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Appends an element.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.push(tx, 1)?;
+    /// numbers.push(tx, 2)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 2]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
@@ -359,6 +555,19 @@ impl<T: Persistent> PVec<T> {
 
     /// Appends copies of elements.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend_from_slice(tx, &[1, 2])?;
+    /// numbers.extend_from_slice(tx, &[3])?;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push`](PVec::push); nothing is appended then.
     pub fn extend_from_slice(self, tx: &mut impl Writer, elements: &[T]) -> Result<()> {
@@ -377,6 +586,18 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Appends elements.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, (1..=5).filter(|n| n % 2 == 1))?;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 3, 5]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PVec::push); of those before the one that failed, some are appended.
@@ -425,6 +646,20 @@ impl<T: Persistent> PVec<T> {
 
     /// Removes the element at `index` and returns it, and moves those behind it; logs what moves.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// assert_eq!(numbers.remove(tx, 0)?, 1);
+    /// assert_eq!(numbers.as_slice(tx)?, [2, 3]);
+    /// assert!(numbers.remove(tx, 2).is_err()); // Where std panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`set`](PVec::set).
     pub fn remove(self, tx: &mut impl Writer, index: usize) -> Result<T> {
@@ -437,6 +672,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Removes the element at `index` and returns it, and puts the last one in its place.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// assert_eq!(numbers.swap_remove(tx, 0)?, 1);
+    /// assert_eq!(numbers.as_slice(tx)?, [3, 2]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`set`](PVec::set).
@@ -460,6 +708,22 @@ impl<T: Persistent> PVec<T> {
 
     /// Keeps the first `len` elements. Those behind are released.
     ///
+    /// After a crash those elements are there again, with all that they own.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// numbers.truncate(tx, 2)?;
+    /// numbers.truncate(tx, 5)?; // There are fewer: nothing to do.
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 2]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`pop`](PVec::pop), and of releasing an element.
     pub fn truncate(self, tx: &mut impl Writer, len: usize) -> Result<()> {
@@ -473,6 +737,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Removes and releases all elements; keeps the memory.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// numbers.clear(tx)?;
+    /// assert_eq!((numbers.len(tx)?, numbers.capacity(tx)?), (0, 8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`truncate`](PVec::truncate).
@@ -509,6 +786,19 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Keeps the elements for which `keep` is true, in their order. The others are released. Logs what moves.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, 1..=6)?;
+    /// numbers.retain(tx, |n| n % 3 != 0)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 2, 4, 5]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`truncate`](PVec::truncate).
@@ -564,6 +854,19 @@ impl<T: Persistent> PVec<T> {
 
     /// Sorts the elements; logs them all. Equal ones keep their order.
     ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [3, 1, 2])?;
+    /// numbers.sort(tx)?;
+    /// assert_eq!(numbers.as_slice(tx)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_mut_slice`](PVec::as_mut_slice).
     pub fn sort(self, tx: &mut impl Writer) -> Result<()>
@@ -576,6 +879,21 @@ impl<T: Persistent> PVec<T> {
 
     /// Makes room for `additional` elements more, at least.
     ///
+    /// A crash leaves the memory that there was, and frees the new.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.reserve(tx, 100)?;
+    /// assert!(numbers.capacity(tx)? >= 100);
+    /// numbers.extend(tx, 0..100)?; // Without growing.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push`](PVec::push).
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
@@ -587,6 +905,21 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Gives back the memory behind the last element.
+    ///
+    /// A crash leaves the memory that there was, and frees the new.
+    ///
+    /// ```
+    /// # use vista::{PVec, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVec<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let numbers = PVec::or_new(tx, tx.root_ptr())?;
+    /// numbers.extend(tx, [1, 2, 3])?;
+    /// numbers.shrink_to_fit(tx)?;
+    /// assert_eq!((numbers.len(tx)?, numbers.capacity(tx)?), (3, 3));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](PVec::push).

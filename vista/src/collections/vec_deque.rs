@@ -95,6 +95,19 @@ fn capacity_for<T>(count: u64) -> u64 {
 impl<T: Persistent> PVecDeque<T> {
     /// Makes an empty queue. Memory for elements comes with the first of them.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let queue = PVecDeque::new(tx)?;
+    /// *tx.root_mut()? = queue; // What nothing holds can never be released.
+    /// queue.push_back(tx, 1)?;
+    /// assert_eq!(queue.front(tx)?, Some(&1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace) if the segment is full.
     pub fn new(tx: &mut impl Writer) -> Result<Self> {
@@ -102,6 +115,18 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Makes an empty queue with room for `capacity` elements, at least: the ring has a power of two.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let queue = PVecDeque::with_capacity(tx, 100)?;
+    /// *tx.root_mut()? = queue;
+    /// assert_eq!((queue.len(tx)?, queue.capacity(tx)?), (0, 128));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`new`](PVecDeque::new).
@@ -136,6 +161,21 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// The queue that a field holds; if it holds none yet, makes one and stores it there.
     ///
+    /// A crash leaves the field null again, and the queue's memory free.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.push_back(tx, 1)?;
+    /// let same = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(same.pop_front(tx)?, Some(1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](PVecDeque::new), and [`Error::BadPointer`](crate::Error::BadPointer) if `field` leads to no field.
     pub fn or_new(tx: &mut impl Writer, field: PPtr<Self>) -> Result<Self> {
@@ -164,6 +204,18 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Number of elements.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [5, 6])?;
+    /// assert_eq!(queue.len(tx)?, 2);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if the header is not sound.
     pub fn len(self, on: &impl Reader) -> Result<usize> {
@@ -172,6 +224,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Whether there are no elements.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// assert!(queue.is_empty(tx)?);
+    /// queue.push_back(tx, 5)?;
+    /// assert!(!queue.is_empty(tx)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`len`](PVecDeque::len).
     pub fn is_empty(self, on: &impl Reader) -> Result<bool> {
@@ -179,6 +244,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Number of elements for which there is memory.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(queue.capacity(tx)?, 0);
+    /// queue.push_back(tx, 5)?;
+    /// assert_eq!(queue.capacity(tx)?, 8); // As many as fit in 64 bytes.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`len`](PVecDeque::len).
@@ -213,6 +291,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// An iterator over the elements, from front to back.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// queue.push_front(tx, 0)?;
+    /// assert!(queue.iter(tx)?.eq(&[0, 1, 2]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices); the iterator itself meets none.
@@ -250,6 +341,20 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Where the element at `index` lies: for what takes a pointer. It is good until the queue changes its length.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// let place = queue.place(tx, 1)?.unwrap();
+    /// tx.write(place, 20)?;
+    /// assert_eq!(queue.back(tx)?, Some(&20));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`len`](PVecDeque::len).
     #[inline]
@@ -261,6 +366,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// The first element.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(queue.front(tx)?, None);
+    /// queue.extend(tx, [1, 2])?;
+    /// assert_eq!(queue.front(tx)?, Some(&1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices).
     pub fn front<A: Reader>(self, on: &A) -> Result<Option<&T>> {
@@ -268,6 +386,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The last element.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// assert_eq!(queue.back(tx)?, None);
+    /// queue.extend(tx, [1, 2])?;
+    /// assert_eq!(queue.back(tx)?, Some(&2));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices).
@@ -279,6 +410,18 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Whether an element equals `value`.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// assert!(queue.contains(tx, &2)? && !queue.contains(tx, &3)?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`as_slices`](PVecDeque::as_slices).
@@ -320,6 +463,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Lends the first element for writing; logs it alone.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// *queue.front_mut(tx)?.unwrap() = 10;
+    /// assert!(queue.iter(tx)?.eq(&[10, 2]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get_mut`](PVecDeque::get_mut).
     pub fn front_mut<W: Writer>(self, tx: &mut W) -> Result<Option<&mut T>> {
@@ -327,6 +483,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Lends the last element for writing; logs it alone.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// *queue.back_mut(tx)?.unwrap() = 20;
+    /// assert!(queue.iter(tx)?.eq(&[1, 20]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get_mut`](PVecDeque::get_mut).
@@ -336,6 +505,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Stores an element, and returns the one that stood there.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// assert_eq!(queue.set(tx, 0, 10)?, 1);
+    /// assert!(queue.set(tx, 2, 30).is_err()); // Where std panics.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfBounds`](crate::Error::OutOfBounds); and as [`get_mut`](PVecDeque::get_mut).
@@ -348,6 +530,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Exchanges two elements.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// queue.swap(tx, 0, 2)?;
+    /// assert!(queue.iter(tx)?.eq(&[3, 2, 1]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`set`](PVecDeque::set).
     pub fn swap(self, tx: &mut impl Writer, a: usize, b: usize) -> Result<()> {
@@ -358,6 +553,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Appends an element at the back.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.push_back(tx, 1)?;
+    /// queue.push_back(tx, 2)?;
+    /// assert_eq!(queue.pop_front(tx)?, Some(1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSpace`](crate::Error::NoSpace); [`Error::NullPointer`](crate::Error::NullPointer) for the null handle;
@@ -371,6 +579,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Puts an element in front of the first.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.push_back(tx, 2)?;
+    /// queue.push_front(tx, 1)?;
+    /// assert!(queue.iter(tx)?.eq(&[1, 2]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
     #[inline]
@@ -382,6 +603,21 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Removes the first element and returns it.
+    ///
+    /// A crash before the commit leaves it in the queue: what was done with it in the same transaction is undone too, and the
+    /// next run takes it again.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// assert_eq!((queue.pop_front(tx)?, queue.pop_front(tx)?, queue.pop_front(tx)?), (Some(1), Some(2), None));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
@@ -398,6 +634,18 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Removes the last element and returns it.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2])?;
+    /// assert_eq!((queue.pop_back(tx)?, queue.len(tx)?), (Some(2), 1));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
@@ -416,6 +664,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Appends copies of elements at the back. Of elements that own others, the handles are copied.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend_from_slice(tx, &[1, 2])?;
+    /// queue.extend_from_slice(tx, &[3])?;
+    /// assert!(queue.iter(tx)?.eq(&[1, 2, 3]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back); nothing is appended then.
     pub fn extend_from_slice(self, tx: &mut impl Writer, elements: &[T]) -> Result<()> {
@@ -429,6 +690,18 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Appends elements at the back.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, (1..=5).filter(|n| n % 2 == 1))?;
+    /// assert!(queue.iter(tx)?.eq(&[1, 3, 5]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back); those before the one that failed are appended.
@@ -480,6 +753,19 @@ impl<T: Persistent> PVecDeque<T> {
     /// Removes the element at `index` and returns it, or `None` behind the end; moves those before it or those behind it,
     /// whichever are fewer, and logs what moves.
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// assert_eq!((queue.remove(tx, 1)?, queue.remove(tx, 2)?), (Some(2), None));
+    /// assert!(queue.iter(tx)?.eq(&[1, 3]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
     pub fn remove(self, tx: &mut impl Writer, index: usize) -> Result<Option<T>> {
@@ -493,6 +779,21 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Keeps the first `len` elements. Those behind are released.
+    ///
+    /// After a crash those elements are there again, with all that they own.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// queue.truncate(tx, 2)?;
+    /// assert!(queue.iter(tx)?.eq(&[1, 2]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`pop_back`](PVecDeque::pop_back), and of releasing an element.
@@ -509,6 +810,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Removes and releases all elements; keeps the memory.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// queue.clear(tx)?;
+    /// assert_eq!((queue.len(tx)?, queue.capacity(tx)?), (0, 8));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`truncate`](PVecDeque::truncate).
@@ -632,6 +946,19 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Moves the last `count` elements in front of the first one, as [`rotate_left`](PVecDeque::rotate_left).
     ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3, 4])?;
+    /// queue.rotate_right(tx, 1)?;
+    /// assert!(queue.iter(tx)?.eq(&[4, 1, 2, 3]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`rotate_left`](PVecDeque::rotate_left).
     pub fn rotate_right(self, tx: &mut impl Writer, count: usize) -> Result<()> {
@@ -644,6 +971,20 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Lends all elements in one piece for writing, and logs them all. If they stand in two pieces, they are copied to new
     /// memory first, which is not logged.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [2, 3])?;
+    /// queue.push_front(tx, 1)?;
+    /// queue.make_contiguous(tx)?.reverse();
+    /// assert!(queue.iter(tx)?.eq(&[3, 2, 1]));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
@@ -658,6 +999,21 @@ impl<T: Persistent> PVecDeque<T> {
 
     /// Makes room for `additional` elements more, at least.
     ///
+    /// A crash leaves the memory that there was, and frees the new.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.reserve(tx, 100)?;
+    /// assert_eq!(queue.capacity(tx)?, 128);
+    /// queue.extend(tx, 0..128)?; // Without growing.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
@@ -665,6 +1021,19 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Gives back memory: the ring keeps the smallest power of two that has room for its elements.
+    ///
+    /// ```
+    /// # use vista::{PVecDeque, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+    /// queue.extend(tx, [1, 2, 3])?;
+    /// queue.shrink_to_fit(tx)?;
+    /// assert_eq!((queue.len(tx)?, queue.capacity(tx)?), (3, 4));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push_back`](PVecDeque::push_back).
@@ -810,6 +1179,19 @@ fn release_numbers<T: Persistent>(
 }
 
 /// An iterator over the elements of a [`PVecDeque`], from front to back: see [`PVecDeque::iter`].
+///
+/// ```
+/// # use vista::{PVecDeque, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PVecDeque<u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let queue = PVecDeque::or_new(tx, tx.root_ptr())?;
+/// queue.extend(tx, [1, 2, 3])?;
+/// let mut all = queue.iter(tx)?;
+/// assert_eq!((all.next(), all.next_back(), all.len()), (Some(&1), Some(&3), 1));
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Iter<'a, T> {
     front: slice::Iter<'a, T>,

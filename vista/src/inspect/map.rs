@@ -11,6 +11,18 @@ use crate::inspect::Inspector;
 use crate::layout::{LOG_OFFSET, PAGE_FREE, PAGE_LARGE, PAGE_LEN, PAGE_SHIFT, PAGE_SLAB, SEGMENT_OFFSET};
 
 /// Pages side by side that serve one purpose.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+/// use vista::inspect::{Inspector, Usage};
+///
+/// let runs = Inspector::open(&path)?.runs();
+/// let slab = runs.iter().find(|run| matches!(run.usage, Usage::Slab { .. })).unwrap();
+/// assert_eq!(slab.page_count, 1); // The root is in it.
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Offset of the first page.
@@ -22,6 +34,17 @@ pub struct Run {
 }
 
 /// What a page is used for.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+/// use vista::inspect::{Inspector, Usage};
+///
+/// let runs = Inspector::open(&path)?.runs();
+/// assert_eq!((runs[0].usage, runs[1].usage, runs[2].usage), (Usage::Header, Usage::Guard, Usage::Log));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Usage {
@@ -53,6 +76,17 @@ pub enum Usage {
 }
 
 /// What an offset of the file belongs to.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("counter");
+/// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+/// use vista::inspect::{Area, Inspector};
+///
+/// let inspector = Inspector::open(&path)?;
+/// assert_eq!((inspector.area(0), inspector.area(inspector.root()?.offset)), (Area::Header, Area::Root));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Area {
@@ -79,6 +113,20 @@ pub enum Area {
 impl<M: Medium> Inspector<M> {
     /// What each page is used for, without a gap from the first to the last. Meaningful after
     /// [`recover`](Inspector::recover).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// let inspector = vista::inspect::Inspector::open(&path)?;
+    /// let mut end = 0;
+    /// for run in inspector.runs() {
+    ///     assert_eq!(run.offset, end);
+    ///     end += run.page_count * vista::layout::PAGE_LEN;
+    /// }
+    /// assert_eq!(end, 1 << 20);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn runs(&self) -> Vec<Run> {
         let mut map = Map { runs: Vec::new(), end: 0 };
         let core = &self.core;
@@ -96,6 +144,18 @@ impl<M: Medium> Inspector<M> {
     }
 
     /// What an offset belongs to.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// # vista::Segment::<u64>::create(&path, 1 << 20)?.close()?;
+    /// use vista::inspect::{Area, Inspector};
+    ///
+    /// let inspector = Inspector::open(&path)?;
+    /// assert_eq!(inspector.area(vista::layout::LOG_OFFSET), Area::Log);
+    /// assert_eq!(inspector.area(u64::MAX), Area::Nothing);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn area(&self, offset: u64) -> Area {
         let core = &self.core;
         let meta = core.heap.meta.start();

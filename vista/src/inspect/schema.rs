@@ -43,6 +43,13 @@ pub struct Schema {
 }
 
 /// A struct of a layout.
+///
+/// ```
+/// let schema = vista::inspect::Schema::parse("Point{x:f64@0,y:f64@8}size=16,align=8")?;
+/// let point = &schema.structs()[0];
+/// assert_eq!((point.name.as_str(), point.fields.len(), point.size, point.align), ("Point", 2, 16, 8));
+/// # Ok::<_, vista::inspect::SchemaError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Structure {
     /// Its name.
@@ -56,6 +63,13 @@ pub struct Structure {
 }
 
 /// A field of a struct.
+///
+/// ```
+/// let schema = vista::inspect::Schema::parse("Point{x:f64@0,y:f64@8}size=16,align=8")?;
+/// let y = &schema.structs()[0].fields[1];
+/// assert_eq!((y.name.as_str(), y.of.to_string(), y.offset), ("y", "f64".into(), 8));
+/// # Ok::<_, vista::inspect::SchemaError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name.
@@ -67,6 +81,14 @@ pub struct Field {
 }
 
 /// A type of a layout.
+///
+/// ```
+/// use vista::inspect::{Number, Schema, Type};
+///
+/// let schema = Schema::parse("PSlice<u32>")?;
+/// assert_eq!(*schema.root(), Type::Slice(Box::new(Type::Number(Number::U32))));
+/// # Ok::<_, vista::inspect::SchemaError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Type {
@@ -104,6 +126,13 @@ pub enum Type {
 }
 
 /// A type of numbers.
+///
+/// ```
+/// use vista::inspect::{Number, Schema, Type};
+///
+/// assert_eq!(*Schema::parse("i64")?.root(), Type::Number(Number::I64));
+/// # Ok::<_, vista::inspect::SchemaError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names of Rust's own types")]
 pub enum Number {
@@ -138,6 +167,10 @@ impl Number {
     ];
 
     /// Its name in Rust.
+    ///
+    /// ```
+    /// assert_eq!(vista::inspect::Number::F64.name(), "f64");
+    /// ```
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, number)| *number == self).map_or("", |(name, _)| name)
     }
@@ -157,6 +190,15 @@ impl Number {
 }
 
 /// A collection, by its handle.
+///
+/// ```
+/// use vista::inspect::{Collection, Schema, Type};
+///
+/// let schema = Schema::parse("PHashMap<PString, u64>")?;
+/// let Type::Handle { collection, of } = schema.root() else { panic!() };
+/// assert_eq!((*collection, of.len()), (Collection::PHashMap, 2));
+/// # Ok::<_, vista::inspect::SchemaError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names of the collections")]
@@ -189,6 +231,10 @@ impl Collection {
     ];
 
     /// Its name.
+    ///
+    /// ```
+    /// assert_eq!(vista::inspect::Collection::PVec.name(), "PVec");
+    /// ```
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, _, collection)| *collection == self).map_or("", |(name, ..)| name)
     }
@@ -215,6 +261,12 @@ impl fmt::Display for Type {
 }
 
 /// A text that is no layout.
+///
+/// ```
+/// let error = vista::inspect::Schema::parse("Point{x:f64@0").unwrap_err();
+/// assert_eq!(error.at, 13);
+/// println!("{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("layout: at byte {at} of its text: expected {expected}")]
 pub struct SchemaError {
@@ -228,6 +280,15 @@ type Result<T, E = SchemaError> = std::result::Result<T, E>;
 
 impl Schema {
     /// Reads the text of a layout.
+    ///
+    /// ```
+    /// use vista::inspect::Schema;
+    ///
+    /// let schema = Schema::parse(&vista::layout_of::<[u16; 3]>().text)?;
+    /// assert_eq!(schema.root().to_string(), "[u16; 3]");
+    /// assert!(Schema::parse("[u16; ").is_err());
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
     ///
     /// # Errors
     /// The first place that cannot be.
@@ -278,21 +339,49 @@ impl Schema {
     }
 
     /// Type of the root.
+    ///
+    /// ```
+    /// use vista::inspect::{Schema, Type};
+    ///
+    /// assert!(matches!(Schema::parse("[u16; 3]")?.root(), Type::Array { count: 3, .. }));
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
     pub fn root(&self) -> &Type {
         &self.root
     }
 
     /// All structs that the root can reach, as far as the text goes.
+    ///
+    /// ```
+    /// let schema = vista::inspect::Schema::parse("A{b:PPtr<B>@0}size=8,align=8;B{n:u64@0}size=8,align=8")?;
+    /// let names: Vec<&str> = schema.structs().iter().map(|found| found.name.as_str()).collect();
+    /// assert_eq!(names, ["A", "B"]);
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
     pub fn structs(&self) -> &[Structure] {
         &self.structs
     }
 
     /// Whether the text ends in the middle.
+    ///
+    /// ```
+    /// use vista::inspect::Schema;
+    ///
+    /// assert!(!Schema::parse("A{n:u64@0}size=8,align=8")?.is_cut());
+    /// assert!(Schema::parse_cut("A{b:PPtr<B>@0}size=8,align=8;B{n:u6")?.is_cut());
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
 
     /// Size of a type in bytes; `None` for one that is not known, or too large to be.
+    ///
+    /// ```
+    /// let schema = vista::inspect::Schema::parse("[u16; 3]")?;
+    /// assert_eq!(schema.size_of(schema.root()), Some(6));
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
     pub fn size_of(&self, of: &Type) -> Option<u64> {
         Some(match of {
             Type::Number(number) => number.size_and_align().0,
@@ -306,6 +395,12 @@ impl Schema {
     }
 
     /// Alignment of a type in bytes; `None` for one that is not known.
+    ///
+    /// ```
+    /// let schema = vista::inspect::Schema::parse("[u16; 3]")?;
+    /// assert_eq!(schema.align_of(schema.root()), Some(2));
+    /// # Ok::<_, vista::inspect::SchemaError>(())
+    /// ```
     pub fn align_of(&self, of: &Type) -> Option<u64> {
         Some(match of {
             Type::Number(number) => number.size_and_align().1,

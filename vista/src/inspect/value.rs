@@ -13,6 +13,18 @@ use crate::{Error, PSlice, Reader};
 const NESTING_MAX: u32 = 200;
 
 /// How much of a value is read.
+///
+/// ```
+/// # use vista::inspect::{Inspector, Limits, Target, Value};
+/// # use vista::{PString, PVec, Segment};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("segment");
+/// Segment::<[u64; 100]>::create(&path, 1 << 20)?.close()?;
+/// let limits = Limits { items: 10, ..Limits::default() };
+/// let root = Inspector::open(&path)?.value(&limits)?;
+/// assert!(matches!(root, Value::List { len: 100, items } if items.len() == 10));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many pointers, slices and collections are followed in a row.
@@ -32,6 +44,21 @@ impl Default for Limits {
 }
 
 /// What stands somewhere in a segment.
+///
+/// ```
+/// # use vista::inspect::{Inspector, Limits, Target, Value};
+/// # use vista::{PString, PVec, Segment};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("segment");
+/// Segment::<PString>::options().size(1 << 20).create_with(&path, |tx| -> vista::Result<()> {
+///     *tx.root_mut()? = PString::new(tx, "Ada")?;
+///     Ok(())
+/// })?;
+/// let root = Inspector::open(&path)?.value(&Limits::default())?;
+/// let Value::Reference { to: Target::Value(text), .. } = root else { panic!("{root:?}") };
+/// assert!(matches!(*text, Value::Text { len: 3, text } if text == "Ada"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Value {
@@ -103,6 +130,17 @@ pub enum Value {
 }
 
 /// What a pointer leads to.
+///
+/// ```
+/// # use vista::inspect::{Inspector, Limits, Target, Value};
+/// # use vista::{PString, PVec, Segment};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("segment");
+/// Segment::<PVec<u64>>::create(&path, 1 << 20)?.close()?;
+/// let root = Inspector::open(&path)?.value(&Limits::default())?;
+/// assert!(matches!(root, Value::Reference { to: Target::Null, .. }));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Target {

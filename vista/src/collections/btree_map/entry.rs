@@ -14,6 +14,23 @@ use crate::error::Result;
 use crate::{Key, Persistent, Writer};
 
 /// An entry of a [`PBTreeMap`], there or not.
+///
+/// ```
+/// use vista::collections::btree_map::Entry;
+/// # use vista::{PBTreeMap, PString, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+///
+/// ages.insert(tx, "Ada", 36)?;
+/// match ages.entry(tx, "Ada")? {
+///     Entry::Occupied(entry) => assert_eq!(entry.get()?, &36),
+///     Entry::Vacant(_) => unreachable!(),
+/// }
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub enum Entry<'t, W, K, V, Q> {
     /// It is there.
     Occupied(OccupiedEntry<'t, W, K, V>),
@@ -22,6 +39,23 @@ pub enum Entry<'t, W, K, V, Q> {
 }
 
 /// An entry that is there.
+///
+/// ```
+/// # use vista::collections::btree_map::Entry;
+/// # use vista::{PBTreeMap, PString, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+/// ages.insert(tx, "Ada", 36)?;
+/// if let Entry::Occupied(mut entry) = ages.entry(tx, "Ada")? {
+///     assert_eq!(entry.insert(37)?, 36);
+///     assert_eq!(entry.remove()?, 37);
+/// }
+/// assert!(ages.is_empty(tx)?);
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct OccupiedEntry<'t, W, K, V> {
     map: PBTreeMap<K, V>,
     tx: &'t mut W,
@@ -32,6 +66,22 @@ pub struct OccupiedEntry<'t, W, K, V> {
 }
 
 /// An entry that is not there, and the key that it would have.
+///
+/// ```
+/// # use vista::collections::btree_map::Entry;
+/// # use vista::{PBTreeMap, PString, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+/// if let Entry::Vacant(entry) = ages.entry(tx, "Ada")? {
+///     assert_eq!(entry.key(), "Ada");
+///     *entry.insert(36)? += 1;
+/// }
+/// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct VacantEntry<'t, W, K, V, Q> {
     map: PBTreeMap<K, V>,
     tx: &'t mut W,
@@ -58,6 +108,19 @@ impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> Entry<'t, W, K, V
 
     /// Lends the value for writing; inserts `value` before, if there is none.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// *ages.entry(tx, "Ada")?.or_insert(36)? += 1;
+    /// *ages.entry(tx, "Ada")?.or_insert(0)? += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&38));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::insert`].
     pub fn or_insert(self, value: V) -> Result<&'t mut V> {
@@ -65,6 +128,19 @@ impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> Entry<'t, W, K, V
     }
 
     /// Lends the value for writing; inserts what `make` returns before, if there is none.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.entry(tx, "Ada")?.or_insert_with(|| 36)?;
+    /// ages.entry(tx, "Ada")?.or_insert_with(|| unreachable!("there is one"))?;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&36));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBTreeMap::insert`].
@@ -116,6 +192,20 @@ impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> Entry<'t, W, K, V
 
     /// Lends the value for writing; inserts the default before, if there is none.
     ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// for name in ["Ada", "Bob", "Ada"] {
+    ///     *ages.entry(tx, name)?.or_default()? += 1;
+    /// }
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&2));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::insert`].
     pub fn or_default(self) -> Result<&'t mut V>
@@ -126,6 +216,21 @@ impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> Entry<'t, W, K, V
     }
 
     /// Lets `change` have the value, if there is one.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// for name in ["Ada", "Bob"] {
+    ///     ages.entry(tx, name)?.and_modify(|age| *age += 1)?.or_insert(0)?;
+    /// }
+    /// assert_eq!((ages.get(tx, "Ada")?, ages.get(tx, "Bob")?), (Some(&37), Some(&0)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBTreeMap::get_mut`].
@@ -140,6 +245,22 @@ impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> Entry<'t, W, K, V
 impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
     /// The key, as it stands in the map.
     ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// if let Entry::Occupied(entry) = ages.entry(tx, "Ada")? {
+    ///     let key = *entry.key()?;
+    ///     assert_eq!(key.as_str(tx)?, "Ada");
+    /// }
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::get`].
     pub fn key(&self) -> Result<&K> {
@@ -147,6 +268,20 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
     }
 
     /// The value.
+    ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.get()?, &36);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBTreeMap::get`].
@@ -156,6 +291,21 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
 
     /// Lends the value for writing.
     ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(mut entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// *entry.get_mut()? += 1;
+    /// assert_eq!(entry.get()?, &37);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::get_mut`].
     pub fn get_mut(&mut self) -> Result<&mut V> {
@@ -164,6 +314,21 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
 
     /// Lends the value for writing, for as long as the transaction is.
     ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// *entry.into_mut()? += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::get_mut`].
     pub fn into_mut(self) -> Result<&'t mut V> {
@@ -171,6 +336,20 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
     }
 
     /// Stores a value, and returns the one that stood there.
+    ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(mut entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.insert(37)?, 36);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBTreeMap::get_mut`].
@@ -182,6 +361,21 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
 
     /// Removes the entry and returns the value, as [`PBTreeMap::remove`] does.
     ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.remove()?, 36);
+    /// assert!(!ages.contains_key(tx, "Ada")?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::remove`].
     pub fn remove(self) -> Result<V> {
@@ -192,6 +386,22 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
 
     /// Removes the entry and returns it, as [`PBTreeMap::remove_entry`] does.
     ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// let (key, age) = entry.remove_entry()?;
+    /// assert_eq!((key.as_str(tx)?, age), ("Ada", 36));
+    /// tx.release(key)?; // It belongs to the caller now.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PBTreeMap::remove_entry`].
     pub fn remove_entry(self) -> Result<(K, V)> {
@@ -201,11 +411,38 @@ impl<'t, W: Writer, K: Key, V: Persistent> OccupiedEntry<'t, W, K, V> {
 
 impl<'t, W: Writer, K: Key, V: Persistent, Q: Borrow<K::View>> VacantEntry<'t, W, K, V, Q> {
     /// The key that the entry would have.
+    ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// let Entry::Vacant(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.key(), "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn key(&self) -> &K::View {
         self.key.borrow()
     }
 
     /// Inserts the entry, and lends its value for writing.
+    ///
+    /// ```
+    /// # use vista::collections::btree_map::Entry;
+    /// # use vista::{PBTreeMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// let Entry::Vacant(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// *entry.insert(36)? += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PBTreeMap::insert`].

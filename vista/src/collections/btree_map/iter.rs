@@ -16,6 +16,21 @@ use crate::{Key, Persistent, Reader};
 ///
 /// Each step may meet damage; the one that does is the last. The number of steps is not known before, since nothing
 /// tells it of a range, and of a whole map the length may be damaged.
+///
+/// ```
+/// # use vista::{PBTreeMap, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+/// map.extend(tx, (1..=4).map(|n| (n, n * 10)))?;
+/// let mut entries = map.range(tx, 2..)?;
+/// assert_eq!(entries.next().transpose()?, Some((&2, &20)));
+/// assert_eq!(entries.next_back().transpose()?, Some((&4, &40)));
+/// assert_eq!(entries.count(), 1);
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct Iter<'a, A, K, V> {
     on: &'a A,
     /// What is left of the first leaf and of the last one; if they are one leaf, the first has it all.
@@ -238,9 +253,35 @@ macro_rules! part {
 
 part! {
     /// An iterator over the keys of a [`PBTreeMap`](crate::PBTreeMap), in their order, from both ends.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// let greatest = map.keys(tx)?.next_back().transpose()?;
+    /// assert_eq!(greatest, Some(&2));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     Keys gives K as 0
 }
 part! {
     /// An iterator over the values of a [`PBTreeMap`](crate::PBTreeMap), in the order of their keys, from both ends.
+    ///
+    /// ```
+    /// # use vista::{PBTreeMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PBTreeMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PBTreeMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(2, 20), (1, 10)])?;
+    /// let sum: u64 = map.values(tx)?.sum::<vista::Result<_>>()?;
+    /// assert_eq!(sum, 30);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     Values gives V as 1
 }

@@ -35,6 +35,23 @@ pub enum Entry<'t, K, V, W, Q> {
 }
 
 /// The entry of a key that is there.
+///
+/// ```
+/// # use vista::collections::hash_map::Entry;
+/// # use vista::{PHashMap, PString, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+/// ages.insert(tx, "Ada", 36)?;
+/// if let Entry::Occupied(mut entry) = ages.entry(tx, "Ada")? {
+///     assert_eq!(entry.insert(37)?, 36);
+///     assert_eq!(entry.remove()?, 37);
+/// }
+/// assert!(ages.is_empty(tx)?);
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct OccupiedEntry<'t, K, V, W, Q> {
     map: PHashMap<K, V>,
     tx: &'t mut W,
@@ -43,6 +60,22 @@ pub struct OccupiedEntry<'t, K, V, W, Q> {
 }
 
 /// The entry of a key that is not there.
+///
+/// ```
+/// # use vista::collections::hash_map::Entry;
+/// # use vista::{PHashMap, PString, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+/// if let Entry::Vacant(entry) = ages.entry(tx, "Ada")? {
+///     assert_eq!(entry.key(), "Ada");
+///     *entry.insert(36)? += 1;
+/// }
+/// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct VacantEntry<'t, K, V, W, Q> {
     map: PHashMap<K, V>,
     tx: &'t mut W,
@@ -61,6 +94,18 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
     }
 
     /// The key that was looked for.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// let entry = ages.entry(tx, "Ada")?;
+    /// assert_eq!(entry.key(), "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn key(&self) -> &K::View {
         match self {
             Entry::Occupied(entry) => entry.key.borrow(),
@@ -69,6 +114,19 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
     }
 
     /// Lends the value for writing; if there is none, inserts this one first.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// *ages.entry(tx, "Ada")?.or_insert(36)? += 1;
+    /// *ages.entry(tx, "Ada")?.or_insert(0)? += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&38));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PHashMap::insert`].
@@ -81,6 +139,21 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
 
     /// Lends the value for writing; if there is none, inserts the one that `make` returns. Should `make` insert the
     /// key itself, what it inserted is replaced and released.
+    ///
+    /// ```
+    /// use vista::{PHashMap, PString, PVec};
+    /// # let mut segment = vista::SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, PVec<u64>>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let lists: PHashMap<PString, PVec<u64>> = PHashMap::or_new(tx, tx.root_ptr())?;
+    ///
+    /// let list = *lists.entry(tx, "odd")?.or_insert_with(PVec::new)?;
+    /// list.push(tx, 1)?;
+    /// let same = *lists.entry(tx, "odd")?.or_insert_with(|_| unreachable!("there is one"))?;
+    /// assert_eq!(same.as_slice(tx)?, [1]);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PHashMap::insert`], and those of `make`.
@@ -104,6 +177,20 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
 
     /// Lends the value for writing; if there is none, inserts the default one.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// for name in ["Ada", "Bob", "Ada"] {
+    ///     *ages.entry(tx, name)?.or_default()? += 1;
+    /// }
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&2));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::insert`].
     pub fn or_default(self) -> Result<&'t mut V>
@@ -115,6 +202,20 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
 
     /// Lends the value for writing; if there is none, inserts one whose bytes are all zero.
     ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// for name in ["Ada", "Bob", "Ada"] {
+    ///     *ages.entry(tx, name)?.or_zeroed()? += 1;
+    /// }
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&2));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::insert`].
     pub fn or_zeroed(self) -> Result<&'t mut V> {
@@ -122,6 +223,21 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
     }
 
     /// Changes the value, if there is one.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// for name in ["Ada", "Bob"] {
+    ///     ages.entry(tx, name)?.and_modify(|age| *age += 1)?.or_insert(0)?;
+    /// }
+    /// assert_eq!((ages.get(tx, "Ada")?, ages.get(tx, "Bob")?), (Some(&37), Some(&0)));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PHashMap::get_mut`].
@@ -136,6 +252,21 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> Entry<'t, K, V, W
 impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t, K, V, W, Q> {
     /// The key, as it is in the map.
     ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// let key = *entry.key()?;
+    /// assert_eq!(key.as_str(tx)?, "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::get`].
     pub fn key(&self) -> Result<&K> {
@@ -144,6 +275,20 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
 
     /// The value.
     ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.get()?, &36);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::get`].
     pub fn get(&self) -> Result<&V> {
@@ -151,11 +296,41 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
     }
 
     /// Where the value lies, until the map is changed.
+    ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// let place = entry.place();
+    /// assert_eq!(*tx.get(place)?, 36);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn place(&self) -> PPtr<V> {
         self.spot.value()
     }
 
     /// Lends the value for writing; logs it.
+    ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(mut entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// *entry.get_mut()? += 1;
+    /// assert_eq!(entry.get()?, &37);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PHashMap::get_mut`].
@@ -165,6 +340,21 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
 
     /// Lends the value for writing, for as long as the transaction was lent; logs it.
     ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// *entry.into_mut()? += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::get_mut`].
     pub fn into_mut(self) -> Result<&'t mut V> {
@@ -172,6 +362,20 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
     }
 
     /// Stores a value, and returns the one that was there, with all that it owns.
+    ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(mut entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.insert(37)?, 36);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PHashMap::get_mut`].
@@ -183,6 +387,21 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
 
     /// Removes the entry, and returns its value with all that it owns.
     ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.remove()?, 36);
+    /// assert!(!ages.contains_key(tx, "Ada")?);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::remove`].
     pub fn remove(self) -> Result<V> {
@@ -193,6 +412,22 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
 
     /// Removes the entry, and returns key and value, with all that they own.
     ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// ages.insert(tx, "Ada", 36)?;
+    /// let Entry::Occupied(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// let (key, age) = entry.remove_entry()?;
+    /// assert_eq!((key.as_str(tx)?, age), ("Ada", 36));
+    /// tx.release(key)?; // It belongs to the caller now.
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PHashMap::remove_entry`].
     pub fn remove_entry(self) -> Result<(K, V)> {
@@ -202,11 +437,38 @@ impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> OccupiedEntry<'t,
 
 impl<'t, K: Key, V: Persistent, W: Writer, Q: Borrow<K::View>> VacantEntry<'t, K, V, W, Q> {
     /// The key that was looked for.
+    ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// let Entry::Vacant(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// assert_eq!(entry.key(), "Ada");
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     pub fn key(&self) -> &K::View {
         self.key.borrow()
     }
 
     /// Inserts a value and lends it for writing.
+    ///
+    /// ```
+    /// # use vista::collections::hash_map::Entry;
+    /// # use vista::{PHashMap, PString, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<PString, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let ages = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// let Entry::Vacant(entry) = ages.entry(tx, "Ada")? else { unreachable!() };
+    /// *entry.insert(36)? += 1;
+    /// assert_eq!(ages.get(tx, "Ada")?, Some(&37));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PHashMap::insert`].

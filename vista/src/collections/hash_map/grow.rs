@@ -178,6 +178,22 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     /// Makes room for `additional` entries more, at least: until so many have come, the map does not grow. Moves all
     /// entries at once where it has to.
     ///
+    /// A crash leaves the tables that there were, and frees the new one.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.reserve(tx, 100)?;
+    /// let capacity = map.capacity(tx)?;
+    /// map.extend(tx, (0..100).map(|n| (n, n)))?; // Without growing.
+    /// assert!(capacity >= 100 && map.capacity(tx)? == capacity);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](PHashMap::insert).
     pub fn reserve(self, tx: &mut impl Writer, additional: usize) -> Result<()> {
@@ -193,6 +209,23 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Moves the entries to the smallest table that has room for them; without entries, gives back all memory.
+    ///
+    /// A crash leaves the tables that there were, and frees the new one.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.reserve(tx, 1000)?;
+    /// map.insert(tx, 1, 10)?;
+    /// map.shrink_to_fit(tx)?;
+    /// assert!(map.capacity(tx)? < 1000);
+    /// assert_eq!(map.get(tx, 1)?, Some(&10));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](PHashMap::insert).

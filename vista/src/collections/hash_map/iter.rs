@@ -36,6 +36,18 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// An iterator over the keys.
     ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// assert_eq!(map.keys(tx)?.max(), Some(&2));
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`iter`](PHashMap::iter).
     pub fn keys<A: Reader>(self, on: &A) -> Result<Keys<'_, K, V>> {
@@ -43,6 +55,18 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// An iterator over the values.
+    ///
+    /// ```
+    /// # use vista::{PHashMap, SegmentOptions};
+    /// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+    /// # segment.transaction(|tx| -> vista::Result<()> {
+    /// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+    /// map.extend(tx, [(1, 10), (2, 20)])?;
+    /// assert_eq!(map.values(tx)?.sum::<u64>(), 30);
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<_, vista::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`iter`](PHashMap::iter).
@@ -52,6 +76,20 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 }
 
 /// An iterator over the entries of a [`PHashMap`]; see [`PHashMap::iter`].
+///
+/// ```
+/// # use vista::{PHashMap, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+/// map.extend(tx, [(1, 10), (2, 20)])?;
+/// let mut entries: Vec<(&u64, &u64)> = map.iter(tx)?.collect();
+/// entries.sort();
+/// assert_eq!(entries, [(&1, &10), (&2, &20)]);
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct Iter<'a, K, V> {
     now: Option<Walk<'a, K, V>>,
     then: Option<View<'a, K, V>>,
@@ -125,11 +163,35 @@ impl<K: Persistent + fmt::Debug, V: Persistent + fmt::Debug> fmt::Debug for Iter
 }
 
 /// An iterator over the keys of a [`PHashMap`]; see [`PHashMap::keys`].
+///
+/// ```
+/// # use vista::{PHashMap, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+/// map.extend(tx, [(1, 10), (2, 20)])?;
+/// assert!(map.keys(tx)?.all(|key| [1, 2].contains(key)));
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct Keys<'a, K, V> {
     entries: Iter<'a, K, V>,
 }
 
 /// An iterator over the values of a [`PHashMap`]; see [`PHashMap::values`].
+///
+/// ```
+/// # use vista::{PHashMap, SegmentOptions};
+/// # let mut segment = SegmentOptions::new().size(1 << 20).anonymous::<PHashMap<u64, u64>>()?;
+/// # segment.transaction(|tx| -> vista::Result<()> {
+/// # let map = PHashMap::or_new(tx, tx.root_ptr())?;
+/// map.extend(tx, [(1, 10), (2, 20)])?;
+/// assert!(map.values(tx)?.all(|value| value % 10 == 0));
+/// # Ok(())
+/// # })?;
+/// # Ok::<_, vista::Error>(())
+/// ```
 pub struct Values<'a, K, V> {
     entries: Iter<'a, K, V>,
 }
