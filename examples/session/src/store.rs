@@ -2,6 +2,7 @@
 //! outlives the process, and a process that dies before leaves nothing of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use vista::rio::{Medium, Region};
 use vista::{
@@ -12,6 +13,9 @@ use crate::{Admission, Client, Micros, Rate, Token};
 
 /// A new segment has this length, and grows from it.
 const LEN_AT_FIRST: u64 = 4 << 20;
+
+/// How long to wait for the owner before this one: a process that was killed has the file until the kernel has taken it apart.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The root of the segment.
 #[derive(Clone, Copy, Persistent)]
@@ -76,12 +80,14 @@ impl Store {
     /// from a source that clients do not know.
     ///
     /// # Errors
-    /// As [`vista::SegmentOptions::open_or_create`], such as another process that has it open.
+    /// As [`vista::SegmentOptions::open_or_create`], such as another process that has it open for five seconds
+    /// more.
     pub fn open(path: &Path, max_bytes: u64, rate: Rate, lifetime: Micros, seed: u64) -> vista::Result<Self> {
         let max_bytes = max_bytes.max(LEN_AT_FIRST);
         let segment = Segment::<Root>::options()
             .size(LEN_AT_FIRST)
             .max_len(max_bytes)
+            .lock_wait(LOCK_WAIT)
             .open_or_create_with(path, |tx| make(tx, seed))?;
         Ok(Store { segment, rate, lifetime })
     }
