@@ -213,11 +213,26 @@ impl<M: Medium> Store<M> {
     }
 
     /// Removes up to `at_most` sessions that have ended, and gives their number: once it is less, there are no more of them.
-    /// It is one transaction, so `at_most` bounds how long others wait for it, and how long its log gets.
+    /// It is one transaction, so `at_most` bounds how long others wait for it, and how long its log gets. Where a full file has
+    /// no room for such a log, it is several, each of fewer: else a full file would stay full.
     ///
     /// # Errors
-    /// As [`logout`](Store::logout).
+    /// As [`logout`](Store::logout). What was removed before stays so.
     pub fn sweep(&mut self, now: Micros, at_most: usize) -> vista::Result<usize> {
+        let (mut count, mut at_once) = (0, at_most);
+        while count < at_most {
+            let wanted = at_once.min(at_most - count);
+            match self.sweep_at_once(now, wanted) {
+                Ok(swept) if swept < wanted => return Ok(count + swept),
+                Ok(swept) => count += swept,
+                Err(vista::Error::NoSpace { .. }) if wanted > 1 => at_once = wanted / 2,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    fn sweep_at_once(&mut self, now: Micros, at_most: usize) -> vista::Result<usize> {
         self.segment.transaction(|tx| {
             let root = *tx.root();
             for count in 0..at_most {
