@@ -158,23 +158,38 @@ fn transfers(path: &Path, effort: Effort) -> Result<(Row, Latency), Failure> {
     }
     rounds.remove(0); // A round to warm up.
 
-    let mut histogram = Histogram::<u64>::new(3).expect("three digits");
+    let mut latencies = empty_histogram();
     for _ in 0..effort.latencies {
         let begun = Instant::now();
         transact(&mut segment)?;
-        histogram.saturating_record(begun.elapsed().as_nanos() as u64);
+        note(&mut latencies, begun.elapsed());
     }
     segment.close()?;
-    let at = |quantile| histogram.value_at_quantile(quantile);
-    let latency = Latency {
-        count: histogram.len(),
-        p50_nanos: at(0.5),
-        p90_nanos: at(0.9),
-        p99_nanos: at(0.99),
-        p999_nanos: at(0.999),
-        max_nanos: histogram.max(),
-    };
-    Ok((Row::new("debit-credit transaction", rounds), latency))
+    Ok((Row::new("debit-credit transaction", rounds), Latency::from(&latencies)))
+}
+
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are allowed")
+}
+
+fn note(latencies: &mut Histogram<u64>, time: Duration) {
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    // Not `saturating_record`: a histogram that grows begins with a range up to 2, and that would clamp to it.
+    latencies.record(nanos).expect("a histogram that grows takes any value");
+}
+
+impl From<&Histogram<u64>> for Latency {
+    fn from(nanos: &Histogram<u64>) -> Latency {
+        let at = |quantile| nanos.value_at_quantile(quantile);
+        Latency {
+            count: nanos.len(),
+            p50_nanos: at(0.5),
+            p90_nanos: at(0.9),
+            p99_nanos: at(0.99),
+            p999_nanos: at(0.999),
+            max_nanos: nanos.max(),
+        }
+    }
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
@@ -271,5 +286,21 @@ impl Measured {
         ))?;
         let protection = if *is_protected { "on" } else { "off" };
         output.line(paint.aside(format!("  {processor}, Linux {kernel}, protection {protection}, {build}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_transaction_counts_as_long_as_it_took() {
+        let mut latencies = empty_histogram();
+        for nanos in [100, 200, 300, 5_000_000] {
+            note(&mut latencies, Duration::from_nanos(nanos));
+        }
+        let Latency { count, p50_nanos, max_nanos, .. } = Latency::from(&latencies);
+        assert_eq!((count, p50_nanos), (4, 200));
+        assert!(max_nanos.abs_diff(5_000_000) <= 5_000, "{max_nanos}");
     }
 }

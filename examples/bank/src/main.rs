@@ -1,7 +1,7 @@
 //! Debit-credit, the workload of the Vista paper. A transfer adds an amount to one account, one teller and the branch,
 //! and keeps a record of it. Kill it at any moment, by any means, and start it again: the three sums agree.
 
-use vista::{Persistent, Segment, Transaction, field};
+use vista::{Persistent, SegmentOptions, Transaction, field};
 
 /// The root of the segment: what lies in the file is what lies in memory.
 #[derive(Clone, Copy, Persistent)]
@@ -31,8 +31,7 @@ fn draw(n: u64) -> Record {
 
 /// Five places change together, or none of them does.
 fn transfer(tx: &mut Transaction<'_, Bank>) -> vista::Result<()> {
-    let (bank, n) = (tx.root_ptr(), tx.root().transfers);
-    let record = draw(n);
+    let (bank, n, record) = (tx.root_ptr(), tx.root().transfers, draw(tx.root().transfers));
     let account = field!(bank, Bank, accounts).at(record.account as usize).expect("an account");
     let teller = field!(bank, Bank, tellers).at(record.teller as usize).expect("a teller");
     let row = field!(bank, Bank, history).at(n as usize % 40_000).expect("a record");
@@ -50,7 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let path = args.next().unwrap_or("bank.vista".to_owned());
     let count = args.next().map_or(Ok(u64::MAX), |count| count.parse())?; // By default until it is killed.
-    let mut segment = Segment::<Bank>::open_or_create(&path, 4 << 20)?; // Rolls back what was cut off.
+    let options = SegmentOptions::new().size(4 << 20).lock_wait(std::time::Duration::from_secs(5));
+    let mut segment = options.open_or_create::<Bank>(&path)?; // Waits for a killed owner; rolls back.
     let bank = segment.root()?;
     let sums: [i64; 3] = [bank.accounts.iter().sum(), bank.tellers.iter().sum(), bank.branch];
     println!("{} transfers; accounts, tellers and branch hold {sums:?}", bank.transfers);

@@ -113,3 +113,17 @@ fn it_ends_when_it_is_asked_to_and_says_what_there_is() {
     let said = String::from_utf8(second.stdout).unwrap();
     assert!(said.starts_with("1000 transfers"), "{said}");
 }
+
+#[test]
+fn it_waits_for_an_owner_that_is_about_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bank");
+    let owner = Segment::<Bank>::create(&path, 4 << 20).unwrap();
+    let going = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        owner.close().unwrap();
+    });
+    let next = bank(&path, 1).output().unwrap();
+    assert!(next.status.success(), "{next:?}");
+    going.join().unwrap();
+}

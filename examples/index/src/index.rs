@@ -7,11 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use vista::rio::{Medium, Region};
 use vista::{
-    Depth, PBTreeMap, PBytes, PHashMap, PPtr, PSlab, PString, PVec, Persistent, Reader, Segment, Transaction,
-    Violation, Writer, field,
+    Depth, PBTreeMap, PBytes, PHashMap, PPtr, PSlab, PString, PVec, Persistent, Reader, Segment,
+    SegmentOptions, Transaction, Violation, Writer, field,
 };
 
 use crate::words::words;
@@ -19,6 +20,9 @@ use crate::{Error, Result};
 
 /// A new segment has this length, and grows from it.
 const LEN_AT_FIRST: u64 = 16 << 20;
+
+/// How long to wait for the owner before this one: a process that was killed has the file until the kernel has taken it apart.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A list of fewer files is not written anew, however empty it is.
 const REWRITTEN_FROM: usize = 16;
@@ -161,18 +165,18 @@ impl Index {
     /// Opens the index of this name, or makes it. It grows up to `max_bytes`.
     ///
     /// # Errors
-    /// As [`vista::SegmentOptions::open_or_create`], such as another process that has it open.
+    /// As [`vista::SegmentOptions::open_or_create`], such as another process that has it open for five seconds more.
     pub fn open_or_create(path: &Path, max_bytes: u64) -> Result<Self> {
-        let options = Segment::<Root>::options().size(LEN_AT_FIRST).max_len(max_bytes.max(LEN_AT_FIRST));
+        let options = options().size(LEN_AT_FIRST).max_len(max_bytes.max(LEN_AT_FIRST));
         Ok(Index { segment: options.open_or_create_with(path, make)? })
     }
 
     /// Opens the index of this name.
     ///
     /// # Errors
-    /// As [`Segment::open`].
+    /// As [`vista::SegmentOptions::open`], such as another process that has it open for five seconds more.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Index { segment: Segment::open(path)? })
+        Ok(Index { segment: options().open(path)? })
     }
 
     /// Closes the file, so that it is as durable as any other.
@@ -182,6 +186,10 @@ impl Index {
     pub fn close(self) -> Result<()> {
         Ok(self.segment.close()?)
     }
+}
+
+fn options() -> SegmentOptions {
+    SegmentOptions::new().lock_wait(LOCK_WAIT)
 }
 
 impl<M: Medium> Index<M> {

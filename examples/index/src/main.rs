@@ -193,7 +193,11 @@ fn look(index: &Index, command: Look) -> Result<ExitCode, Box<dyn Error>> {
             for line in &found {
                 writeln!(out, "{line}")?;
             }
-            return Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            if !found.is_empty() {
+                return Ok(ExitCode::FAILURE);
+            }
+            let stats = index.stats()?;
+            writeln!(out, "sound: {} files with {} words", stats.text_files, stats.words)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -34,7 +34,7 @@ use tokio::net::TcpListener;
 
 use crate::{Admission, Micros, Stats, Store, Token, now};
 
-/// How many sessions one transaction of a sweep ends.
+/// How many sessions a sweep ends before it lets others in.
 const SWEPT_AT_ONCE: usize = 256;
 
 /// How often ended sessions and full buckets are looked for.
@@ -110,10 +110,11 @@ async fn sweep(shared: Arc<Shared>) {
 }
 
 async fn sweep_once(shared: &Shared) -> vista::Result<()> {
-    shared.write().turn(now())?;
     while shared.write().sweep(now(), SWEPT_AT_ONCE)? == SWEPT_AT_ONCE {
         tokio::task::yield_now().await; // Those who wait for the lock come first.
     }
+    // Behind the sweep: a new map takes space, and in a full file that is what the sweep makes.
+    shared.write().turn(now())?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! outlives the process, and a process that dies before leaves nothing of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use vista::rio::{Medium, Region};
 use vista::{
@@ -12,6 +13,9 @@ use crate::{Admission, Client, Micros, Rate, Token};
 
 /// A new segment has this length, and grows from it.
 const LEN_AT_FIRST: u64 = 4 << 20;
+
+/// How long to wait for the owner before this one: a process that was killed has the file until the kernel has taken it apart.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The root of the segment.
 #[derive(Clone, Copy, Persistent)]
@@ -76,12 +80,14 @@ impl Store {
     /// from a source that clients do not know.
     ///
     /// # Errors
-    /// As [`vista::SegmentOptions::open_or_create`], such as another process that has it open.
+    /// As [`vista::SegmentOptions::open_or_create`], such as another process that has it open for five seconds
+    /// more.
     pub fn open(path: &Path, max_bytes: u64, rate: Rate, lifetime: Micros, seed: u64) -> vista::Result<Self> {
         let max_bytes = max_bytes.max(LEN_AT_FIRST);
         let segment = Segment::<Root>::options()
             .size(LEN_AT_FIRST)
             .max_len(max_bytes)
+            .lock_wait(LOCK_WAIT)
             .open_or_create_with(path, |tx| make(tx, seed))?;
         Ok(Store { segment, rate, lifetime })
     }
@@ -207,11 +213,26 @@ impl<M: Medium> Store<M> {
     }
 
     /// Removes up to `at_most` sessions that have ended, and gives their number: once it is less, there are no more of them.
-    /// It is one transaction, so `at_most` bounds how long others wait for it, and how long its log gets.
+    /// It is one transaction, so `at_most` bounds how long others wait for it, and how long its log gets. Where a full file has
+    /// no room for such a log, it is several, each of fewer: else a full file would stay full.
     ///
     /// # Errors
-    /// As [`logout`](Store::logout).
+    /// As [`logout`](Store::logout). What was removed before stays so.
     pub fn sweep(&mut self, now: Micros, at_most: usize) -> vista::Result<usize> {
+        let (mut count, mut at_once) = (0, at_most);
+        while count < at_most {
+            let wanted = at_once.min(at_most - count);
+            match self.sweep_at_once(now, wanted) {
+                Ok(swept) if swept < wanted => return Ok(count + swept),
+                Ok(swept) => count += swept,
+                Err(vista::Error::NoSpace { .. }) if wanted > 1 => at_once = wanted / 2,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    fn sweep_at_once(&mut self, now: Micros, at_most: usize) -> vista::Result<usize> {
         self.segment.transaction(|tx| {
             let root = *tx.root();
             for count in 0..at_most {

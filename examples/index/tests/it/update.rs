@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 use example_index::Index;
 use example_index::update::{Options, Report, update};
@@ -128,7 +130,23 @@ fn the_command_updates_and_answers() {
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(found, serde_json::json!([{ "path": format!("{dir}/one"), "count": 3 }]));
     assert_eq!(run(&file, &["query", "apple", "plum"]).status.code(), Some(1));
-    assert!(run(&file, &["check"]).status.success());
+    let checked = run(&file, &["check"]);
+    assert!(checked.status.success(), "{checked:?}");
+    assert_eq!(String::from_utf8_lossy(&checked.stdout), "sound: 2 files with 3 words\n");
     assert_eq!(run(&root.join("nothing"), &["query", "apple"]).status.code(), Some(2));
     assert_eq!(run(&file, &["update", "/nowhere/at/all"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_command_waits_for_an_owner_that_is_about_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("index.vista");
+    let owner = Index::open_or_create(&file, 1 << 30).unwrap();
+    let going = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        owner.close().unwrap();
+    });
+    let checked = run(&file, &["check"]);
+    assert!(checked.status.success(), "{checked:?}");
+    going.join().unwrap();
 }

@@ -1,10 +1,12 @@
 //! The server, killed: whatever was answered is there when it comes back.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::Duration;
 
-use example_session::Token;
+use example_session::{Rate, Root, Store, Token};
 use hyper::StatusCode;
+use vista::Segment;
 
 use crate::support::{Server, dir, run};
 
@@ -43,6 +45,24 @@ fn some_hundred_sessions_and_an_empty_bucket_outlive_a_kill() {
     });
 }
 
+#[test]
+fn a_server_waits_for_the_one_before_it_to_go() {
+    let dir = dir();
+    let file = dir.path().join("sessions");
+    let rate = Rate { interval: 1, burst: 1 };
+    let owner = Store::open(&file, 1 << 30, rate, 1, 1).unwrap();
+    let going = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        drop(owner);
+    });
+    run(async {
+        let server = Server::start(&file, &OPTIONS);
+        let stats = server.connect(2).await.stats().await.unwrap();
+        assert_eq!(stats.status, StatusCode::OK);
+    });
+    going.join().unwrap();
+}
+
 /// What was answered before the kill, and how often nobody saw an answer.
 #[derive(Default)]
 struct Seen {
@@ -65,7 +85,7 @@ fn whatever_was_answered_outlives_kills_at_any_time() {
             work(server, &mut seen, &mut random, round).await;
         });
     }
-    let sound = vista::Segment::<example_session::Root>::open(&file).unwrap().check_content().unwrap();
+    let sound = Segment::<Root>::open(&file).unwrap().check_content().unwrap();
     assert_eq!(sound, []);
 }
 
@@ -73,8 +93,8 @@ fn whatever_was_answered_outlives_kills_at_any_time() {
 async fn work(server: Server, seen: &mut Seen, random: &mut fastrand::Rng, round: u8) {
     let mut connection = server.connect(100 + round).await;
     let delay = Duration::from_micros(random.u64(1_000..60_000));
-    let killer = std::thread::spawn(move || {
-        std::thread::sleep(delay);
+    let killer = thread::spawn(move || {
+        thread::sleep(delay);
         server.kill();
     });
     for n in 0.. {
