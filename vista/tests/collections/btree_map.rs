@@ -5,13 +5,15 @@ mod hostile; // any bytes, and each invariant broken
 mod log; // what operations log
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::Bound;
 
 use proptest::prelude::*;
 use rio::{Buffer, Domain};
 use vista::collections::btree_map::Entry;
-use vista::{PBTreeMap, Reader, Segment, Writer};
+use vista::{Key, PBTreeMap, Persistent, Reader, Segment, Writer};
 
+use crate::shapes::wide;
 use kinds::{Kind, Numbers, Wide, Words};
 
 type Map<T> = PBTreeMap<<T as Kind>::Key, <T as Kind>::Value>;
@@ -362,4 +364,104 @@ proptest! {
     ) {
         run::<Words>(&transactions, if is_ordered { Domain::Adr } else { Domain::PageCache })?;
     }
+}
+
+/// Keys and values of every size and alignment find their place, and their order.
+#[test]
+fn shapes() {
+    fn fill<K: Key<View = K> + Ord + Debug, V: Persistent + PartialEq + Debug>(
+        key: impl Fn(u8) -> K,
+        value: impl Fn(u8) -> V,
+    ) {
+        for domain in [Domain::PageCache, Domain::Adr] {
+            let medium = Buffer::new(1 << 20, 1 << 20).with_domain(domain);
+            let mut segment = Segment::<PBTreeMap<K, V>, Buffer>::create_on(medium, 1 << 14).unwrap();
+            let map = segment.transaction(|tx| PBTreeMap::or_new(tx, tx.root_ptr())).unwrap();
+            let mut model = BTreeMap::new();
+            for number in (0..150).map(|n| (n * 37 % 150) as u8) {
+                let old = segment.transaction(|tx| map.insert(tx, key(number), value(number))).unwrap();
+                assert_eq!(old, model.insert(key(number), value(number)));
+            }
+            for number in (0..150).step_by(3) {
+                let old = segment.transaction(|tx| map.remove(tx, key(number))).unwrap();
+                assert_eq!(old, model.remove(&key(number)));
+            }
+            let entries: Result<Vec<_>, _> = map.iter(&segment).unwrap().collect();
+            assert_eq!(entries.unwrap(), model.iter().collect::<Vec<_>>());
+            for number in 0..150 {
+                assert_eq!(map.get(&segment, key(number)).unwrap(), model.get(&key(number)));
+            }
+            assert_eq!(segment.check_content().unwrap(), []);
+            segment
+                .transaction(|tx| {
+                    let map = tx.replace(tx.root_ptr(), PBTreeMap::null())?;
+                    tx.release(map)
+                })
+                .unwrap();
+            assert_eq!(segment.blocks().unwrap().len(), 1, "everything is freed but the root");
+        }
+    }
+    fill(|n| n, u32::from);
+    fill(u32::from, |n| n);
+    fill(u128::from, |n| n);
+    fill(|n| n, u128::from);
+    fill(|n| [n; 16], |n| [n; 5]);
+    fill(|n| [n; 17], |_| ());
+    fill(|n| u64::from(n) << 56, |_| [0_u128; 0]);
+    fill(|_| (), |n| n);
+    fill(|_| [0_u64; 0], |_| ());
+    fill(wide, |n| n);
+    fill(|n| n, wide);
+}
+
+/// Every range of trees from one leaf to many, from both ends in turns: so that the ends meet in each place of a leaf, and
+/// between two leaves.
+fn ranges<T: Kind>(counts: &[u64]) {
+    for &count in counts {
+        let mut segment = segment::<T>(Domain::PageCache);
+        let map = *segment.root().unwrap();
+        // Even numbers, in an order that leaves leaves half full.
+        let numbers: Vec<_> = (0..count).map(|n| 2 * (n * 37 % count)).collect();
+        segment.transaction(|tx| T::extend(tx, map, &numbers)).unwrap();
+        let model: Model = numbers.iter().map(|&number| (number, number)).collect();
+        assert_eq!(model.len() as u64, count);
+        let step = (count / 9).max(1) as usize;
+        let ends = || (0..=2 * count).step_by(step);
+        let bounds =
+            || ends().flat_map(|n| [Bound::Included(n), Bound::Excluded(n)]).chain([Bound::Unbounded]);
+        for (a, b) in bounds().flat_map(|a| bounds().map(move |b| (a, b))) {
+            let expected = in_model(&model, a, b);
+            for turns in [[1, 0], [0, 1], [1, 1], [3, 1], [1, 7], [8, 8]] {
+                T::with_bounds(a, b, |range| {
+                    let mut range = map.range(&segment, range).unwrap();
+                    let mut number = |is_front| {
+                        let entry = if is_front { range.next() } else { range.next_back() };
+                        entry.map(|entry| T::number_of_key(&segment, entry.unwrap().0))
+                    };
+                    let mut left = expected.iter().map(|&(key, _)| key);
+                    let mut is_over = false;
+                    while !is_over {
+                        for _ in 0..turns[0] {
+                            let next = left.next();
+                            is_over |= next.is_none();
+                            assert_eq!(number(true), next, "{count} entries, {a:?} to {b:?} by {turns:?}");
+                        }
+                        for _ in 0..turns[1] {
+                            let next = left.next_back();
+                            is_over |= next.is_none();
+                            assert_eq!(number(false), next, "{count} entries, {a:?} to {b:?} by {turns:?}");
+                        }
+                    }
+                    assert_eq!((number(false), number(true)), (None, None), "it stays at its end");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn ranges_meet_everywhere() {
+    ranges::<Wide>(&[1, 2, 6, 8, 15, 30, 60]);
+    ranges::<Numbers>(&[1, 32, 33, 66, 130]);
+    ranges::<Words>(&[9, 40]);
 }

@@ -10,6 +10,8 @@ use rio::{Buffer, Domain};
 use vista::layout::PAGE_LEN;
 use vista::{Key, PHashMap, PHashSet, PString, PVec, Persistent, Reader, Segment, Transaction, Writer};
 
+use crate::shapes::wide;
+
 mod hostile;
 mod steps;
 
@@ -392,6 +394,8 @@ fn shapes() {
     fill(|n| [n; 3], |n| [n; 5]);
     fill(|n| u64::from(n) << 56, |_| ());
     fill(|n| [u64::from(n); 9], |n| [u16::from(n); 70]);
+    fill(wide, |n| n);
+    fill(|n| n, wide);
 }
 
 #[test]

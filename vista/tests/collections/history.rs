@@ -38,6 +38,11 @@ pub(crate) fn transactions<O: Debug>(
     prop::collection::vec((prop::collection::vec(op, 1..12), end), 1..12)
 }
 
+/// How many histories a test runs: so many as a rule, and for a long look as many as `PROPTEST_CASES` says.
+pub(crate) fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
 pub(crate) const LEN: u64 = 1 << 20;
 
 /// A segment in memory.

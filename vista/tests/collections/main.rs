@@ -16,6 +16,7 @@ mod hostile; // on any bytes
 mod logged; // what each operation costs
 mod shapes; // elements of odd sizes
 mod nested; // collections of collections
+mod mixed; // many in one transaction
 mod vec;
 mod btree_map;
 mod hash_map;

@@ -5,11 +5,11 @@ use vista::{Error, PCell, POption, PSlab, PVec, PVecDeque, Persistent};
 
 use crate::history::{LEN, segment};
 
-#[derive(Clone, Copy, Debug, PartialEq, Persistent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Persistent)]
 #[repr(C, align(256))]
-struct Wide([u8; 256]);
+pub(crate) struct Wide([u8; 256]);
 
-fn wide(n: u8) -> Wide {
+pub(crate) fn wide(n: u8) -> Wide {
     Wide([n; 256])
 }
 
@@ -102,6 +102,7 @@ fn elements_larger_than_a_page() {
 #[test]
 fn elements_without_bytes() {
     check([(), (), ()]);
+    check([[0_u64; 0]; 3]);
 }
 
 /// They take no memory, and are still not counted without end.

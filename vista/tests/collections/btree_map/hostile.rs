@@ -164,8 +164,8 @@ fn survive_in_a_check<T: Kind>(segment: &mut Segment<Map<T>, Buffer>, offset: u6
     }
 }
 
-/// A slot that holds an entry, and by a damaged node was never used, is stored to without an image: then a rollback leaves
-/// a change behind.
+/// A slot that holds an entry, and by a damaged node holds none, is stored to without an image: then a rollback leaves a
+/// change behind.
 fn make_anew_if_changed<T: Kind>(segment: &mut Segment<Map<T>, Buffer>, domain: Domain, count: u64) {
     if !segment.check_content().unwrap().is_empty() {
         *segment = sample::<T>(domain, count);
