@@ -281,8 +281,13 @@ mod look {
     }
 
     /// Plants that show in the scenarios of collections alone.
-    const COLLECTIONS: [&str; 4] =
-        ["spare-not-flushed", "popped-element-as-spare", "deleted-slot-as-spare", "used-slot-as-spare"];
+    const COLLECTIONS: [&str; 5] = [
+        "spare-not-flushed",
+        "vacated-forgotten",
+        "popped-element-as-spare",
+        "deleted-slot-as-spare",
+        "used-slot-as-spare",
+    ];
 
     pub(super) fn tools(name: &'static str, one: &One) {
         if COLLECTIONS.contains(&name) {
