@@ -25,8 +25,8 @@ pub(crate) const RECORDS_START: u64 = LOG_OFFSET + LOG_RECORDS;
 const FOOTER_LEN: u64 = size_of::<RecordFooter>() as u64;
 /// Bytes of a link or fresh record: one word of payload and the footer.
 const WORD_RECORD_LEN: u64 = 8 + FOOTER_LEN;
-/// A transaction is short as long as its log is no longer than this, or than half of the first extent: what it logs twice
-/// costs less than asking.
+/// A transaction is short as long as its log is no longer than this, or than a quarter of the first extent: what it logs
+/// twice costs less than asking.
 const SHORT_LEN: u64 = 32 << 10;
 /// The same in an ordered domain, which flushes the log too.
 const SHORT_LEN_ORDERED: u64 = 512;
@@ -69,7 +69,7 @@ impl Log {
     /// Where the log of a short transaction ends, at the latest.
     pub(crate) fn short_end(first: Window, is_ordered: bool) -> u64 {
         let most = if is_ordered { SHORT_LEN_ORDERED } else { SHORT_LEN };
-        first.start() + most.min((first.end() - first.start()) / 2)
+        first.start() + most.min((first.end() - first.start()) / 4)
     }
 
     /// Whether a log that ends at `tail` is so short that what is logged twice does not matter.

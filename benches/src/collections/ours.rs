@@ -150,12 +150,13 @@ impl<const LEN: usize> Handle<LEN> for PVec<[u8; LEN]> {
     }
 }
 
-/// A vector whose lookups go to the slice that it lends, once for a turn: as a loop over many would.
+/// A vector whose lookups go to the slice that it lends, once for a turn, as a loop over many would; nothing else is asked
+/// of it.
 pub struct Sliced<M: Medium, const LEN: usize>(pub Ours<PVec<[u8; LEN]>, M, LEN>);
 
 impl<M: Medium, const LEN: usize> Subject for Sliced<M, LEN> {
     fn offers(&self, operation: Operation) -> bool {
-        self.0.offers(operation)
+        operation == Operation::Hit
     }
 
     fn insert(&mut self, keys: &[u64], batch: usize) {

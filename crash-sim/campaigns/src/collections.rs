@@ -7,6 +7,7 @@
 pub mod linear; // PVec, PVecDeque, PSlab, PBytes, PString, PCell, POption
 pub mod hash_map; // PHashMap
 pub mod btree_map; // PBTreeMap
+pub mod mixed; // several at once
 
 use crash_sim::{BoxError, Campaign, Sim};
 use rio::Domain;

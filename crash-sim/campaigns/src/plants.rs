@@ -346,35 +346,47 @@ mod look {
         }
     }
 
-    /// Plants in the collections: their own scenarios, one kind after the other.
+    /// Plants in the collections: their own scenarios, by the seam in either domain, and by the machine where the seam has
+    /// found it first.
     fn in_collections(name: &'static str, one: &One) {
-        use campaigns::collections::{btree_map, hash_map, linear};
-        let _ = in_some(name, one, &linear::all())
-            || in_some(name, one, &hash_map::all())
-            || in_some(name, one, &btree_map::all());
+        use campaigns::collections::{btree_map, hash_map, linear, mixed};
+        let mut is_found = false;
+        for domain in [Domain::PageCache, Domain::Adr] {
+            let here = in_some(name, one, &linear::all(), domain, !is_found)
+                || in_some(name, one, &hash_map::all(), domain, !is_found)
+                || in_some(name, one, &btree_map::all(), domain, !is_found)
+                || in_some(name, one, &mixed::all(), domain, !is_found);
+            is_found |= here;
+        }
     }
 
-    /// The seam, and the machine in the scenario in which it has found the plant. Whether it has.
-    fn in_some<R: Persistent>(name: &'static str, one: &One, scenarios: &[collections::Scenario<R>]) -> bool {
-        for (tool, model, domain) in
-            [(TOOLS[0], Model::Coherent, Domain::PageCache), (TOOLS[2], Model::Adr, Domain::Adr)]
-        {
-            let run = |scenario: &collections::Scenario<R>, recorder| {
-                vista::plant::set(None);
-                let campaign = collections::campaign(scenario, domain).lazy().recorder(recorder);
-                vista::plant::set(Some(name));
-                let time = Duration::from_secs(one.seconds) / 60;
-                campaign.images_max(one.images).time_max(time).explore(model)
-            };
-            let finding = explore(tool, scenarios, |scenario| run(scenario, Recorder::Seam));
-            if let Some(found) = &finding.scenario {
-                say(&finding);
-                let just: Vec<_> = scenarios.iter().filter(|one| one.name == found).cloned().collect();
-                say(&explore(TOOLS[5], &just, |scenario| run(scenario, Recorder::Machine)));
-                return true;
-            }
+    /// One kind of collections. Whether it shows there.
+    fn in_some<R: Persistent>(
+        name: &'static str,
+        one: &One,
+        scenarios: &[collections::Scenario<R>],
+        domain: Domain,
+        asks_machine: bool,
+    ) -> bool {
+        let (tool, model) = match domain {
+            Domain::Adr => (TOOLS[2], Model::Adr),
+            _ => (TOOLS[0], Model::Coherent),
+        };
+        let run = |scenario: &collections::Scenario<R>, recorder| {
+            vista::plant::set(None);
+            let campaign = collections::campaign(scenario, domain).lazy().recorder(recorder);
+            vista::plant::set(Some(name));
+            let time = Duration::from_secs(one.seconds) / 60;
+            campaign.images_max(one.images).time_max(time).explore(model)
+        };
+        let finding = explore(tool, scenarios, |scenario| run(scenario, Recorder::Seam));
+        let Some(found) = &finding.scenario else { return false };
+        say(&finding);
+        if asks_machine {
+            let just: Vec<_> = scenarios.iter().filter(|one| one.name == found).cloned().collect();
+            say(&explore(TOOLS[5], &just, |scenario| run(scenario, Recorder::Machine)));
         }
-        false
+        true
     }
 
     fn say(finding: &Finding) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use campaigns::collections::{self, btree_map, hash_map, linear};
+use campaigns::collections::{self, btree_map, hash_map, linear, mixed};
 use campaigns::{PAIRS, campaign, scenarios};
 use crash_sim::{Campaign, Model, Recorder, Report};
 use rio::Domain;
@@ -53,6 +53,7 @@ enum Scenario {
     HashMap(usize),
     BTreeMap(usize),
     Linear(usize),
+    Mixed(usize),
 }
 
 #[derive(Clone, Copy)]
@@ -78,6 +79,7 @@ fn scenarios(only: &str) -> Vec<(Scenario, String, usize)> {
     found.extend(collections(only, &hash_map::all(), Scenario::HashMap));
     found.extend(collections(only, &btree_map::all(), Scenario::BTreeMap));
     found.extend(collections(only, &linear::all(), Scenario::Linear));
+    found.extend(collections(only, &mixed::all(), Scenario::Mixed));
     found
 }
 
@@ -131,6 +133,10 @@ fn explore(task: &Task, arguments: &Arguments) -> Report {
         }
         Scenario::Linear(number) => {
             let campaign = collections::campaign(&linear::all()[number], task.domain);
+            set(campaign, task, arguments).explore(task.model)
+        }
+        Scenario::Mixed(number) => {
+            let campaign = collections::campaign(&mixed::all()[number], task.domain);
             set(campaign, task, arguments).explore(task.model)
         }
     }

@@ -407,6 +407,28 @@ fn a_key_without_bytes_has_one_entry() {
     assert_sound(&segment);
 }
 
+/// Of an entry without bytes there is nothing to look at, but it has to be aligned like any other.
+#[test]
+fn an_entry_without_bytes_is_aligned() {
+    fn check<K: Key<View = K> + Ord + Debug, V: Persistent + PartialEq + Debug>(key: K, value: V) {
+        for domain in DOMAINS {
+            let mut segment = segment::<K, V>(domain, 1 << 20);
+            let map = *segment.root().unwrap();
+            assert_eq!(segment.transaction(|tx| map.insert(tx, key, value)).unwrap(), None);
+            assert_eq!(segment.transaction(|tx| map.insert(tx, key, value)).unwrap(), Some(value));
+            assert_eq!(map.get_key_value(&segment, key).unwrap(), Some((&key, &value)));
+            assert_eq!(map.iter(&segment).unwrap().collect::<Vec<_>>(), [(&key, &value)]);
+            assert_sound(&segment);
+            assert_eq!(segment.transaction(|tx| map.drain(tx)).unwrap(), [(key, value)]);
+            assert_all_freed(segment);
+        }
+    }
+    check((), ());
+    check([0u64; 0], ());
+    check((), [0u128; 0]);
+    check([0u16; 0], [0u64; 0]);
+}
+
 #[test]
 fn the_null_map_is_empty_and_cannot_be_written_to() {
     let mut segment = segment::<u64, u64>(Domain::PageCache, 1 << 20);

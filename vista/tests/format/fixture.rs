@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use vista::inspect::Inspector;
 use vista::{
     Error, PBTreeMap, PBytes, PCell, PHashMap, POption, PPtr, PSlab, PString, PVec, PVecDeque, Persistent,
     Segment, SegmentOptions, Transaction,
@@ -150,6 +151,20 @@ fn a_segment_of_format_1_is_rolled_back_and_read() {
     let mut expected: Vec<_> = (0..50u64).map(|number| (number * 7 % 50, number)).collect();
     expected.sort();
     assert_eq!(sorted, expected);
+}
+
+#[test]
+fn a_segment_of_format_1_is_checked_by_its_description() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("segment");
+    fs::write(&path, fixture()).unwrap();
+    let mut inspector = Inspector::open(&path).unwrap();
+    inspector.recover().unwrap();
+    assert_eq!(inspector.check(), []);
+    let content = inspector.check_content().unwrap();
+    // Nine fields, three words in a list, and thirteen words with a list each.
+    assert_eq!((content.violations, content.collection_count), (vec![], 9 + 3 + 13 * 2));
+    assert_eq!((content.unowned.len(), content.has_raw_pointers), (1, true), "the block of the raw pointer");
 }
 
 #[test]

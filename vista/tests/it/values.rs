@@ -2,13 +2,14 @@
 //! for ever.
 
 use rio::{Buffer, Domain};
-use vista::inspect::{Inspector, Limits, Schema, SchemaError, Target, Type, Usage, Value};
-use vista::layout::{PAGE_LEN, SEGMENT_OFFSET};
+use vista::inspect::{Content, Inspector, Limits, Schema, SchemaError, Target, Type, Usage, Value};
+use vista::layout::{PAGE_LEN, ROOT_TEXT_LEN, SEGMENT_OFFSET};
 use vista::{
     PBTreeMap, PBytes, PCell, PHashMap, PHashSet, POption, PPtr, PSlab, PSlice, PString, PVec, PVecDeque,
-    Persistent, Segment, layout_of,
+    Persistent, Segment, fingerprint_of, layout_of,
 };
 
+use crate::forge::Image;
 use crate::support::{SMALL, SplitMix};
 
 #[derive(Clone, Copy, Persistent)]
@@ -445,4 +446,113 @@ fn no_damaged_bytes_of_a_collection_make_it_panic_or_go_on() {
         }
     }
     assert!(words > 1000, "{words}");
+}
+
+/// What a check of the content says by another description of the root.
+fn checked_by(image: &[u8], text: &str) -> vista::Result<Content> {
+    let mut image = Image(image.to_vec());
+    image.set_root(|root| {
+        root.text = [0; ROOT_TEXT_LEN];
+        root.text[..text.len()].copy_from_slice(text.as_bytes());
+        root.text_len = text.len() as u32;
+        root.fingerprint = fingerprint_of(text);
+    });
+    inspector(&image.0).check_content()
+}
+
+#[test]
+fn no_forged_description_makes_a_check_panic_or_go_on() {
+    let text = layout_of::<Everything>().text;
+    let image = image();
+    let sound = checked_by(&image, &text).unwrap();
+    assert_eq!((sound.violations.len(), sound.collection_count), (0, 4));
+    let mut random = SplitMix(6);
+    let names =
+        ["PVec<", "PHashMap<u8, ", "PBTreeMap<PBytes, ", "PSlab<", "PVecDeque<", "PHashSet<", "PCell<", "["];
+    let numbers = ["0", "8", "16", "4294967296", "1152921504606846976", "18446744073709551608"];
+    let mut read = 0;
+    for _ in 0..3000 {
+        let mut forged = text.clone();
+        for _ in 0..1 + random.below(3) {
+            // One name or one number becomes another one.
+            let (from, to) = match random.below(2) {
+                0 => ("PVec<", names[random.below(names.len() as u64) as usize]),
+                _ => (["@8", "=8", "=16", "; 4"][random.below(4) as usize], ""),
+            };
+            let places: Vec<_> = forged.match_indices(from).map(|(at, _)| at).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let at = places[random.below(places.len() as u64) as usize];
+            let number = numbers[random.below(numbers.len() as u64) as usize];
+            let sign = from.trim_end_matches(|c: char| c.is_ascii_digit());
+            let new = if to.is_empty() { format!("{sign}{number}") } else { to.to_owned() };
+            forged.replace_range(at..at + from.len(), &new);
+        }
+        read += usize::from(checked_by(&image, &forged).is_ok());
+    }
+    assert!(read > 100, "{read}");
+}
+
+#[test]
+fn elements_of_any_length_are_no_room_for_a_check_to_go_wrong() {
+    let buffer = Buffer::new(SMALL, SMALL).with_domain(Domain::PageCache);
+    let mut segment = Segment::<PVec<[u64; 8]>, Buffer>::create_on(buffer, PAGE_LEN).unwrap();
+    segment
+        .transaction(|tx| -> vista::Result<()> {
+            // As good a header of any collection as zeroes and small numbers are.
+            let vec = PVec::from_slice(tx, &[[1, 1, 1, 1, 0, 0, 0, 0]; 8])?;
+            *tx.root_mut()? = vec;
+            Ok(())
+        })
+        .unwrap();
+    let image = segment.into_medium().unwrap().bytes().to_vec();
+    for name in
+        ["PVec<A>", "PVecDeque<A>", "PSlab<A>", "PCell<A>", "POption<A>", "PHashSet<A>", "PHashMap<A, A>"]
+    {
+        for (size, align) in
+            [(0, 1), (0, 4096), (1, 1), (1 << 40, 4096), (u64::MAX - 4095, 4096), (u64::MAX, 1)]
+        {
+            let content = checked_by(&image, &format!("{name};A{{}}size={size},align={align}"));
+            assert!(content.is_ok(), "{name}, {size}, {align}: {content:?}");
+            let tree = checked_by(&image, &format!("PBTreeMap<A, A>;A{{}}size={size},align={align}"));
+            assert!(tree.is_ok(), "{size}, {align}: {tree:?}");
+        }
+    }
+}
+
+/// A value in 30 arrays of one.
+macro_rules! nested {
+    ($of:ty; ) => { $of };
+    ($of:ty; $one:tt $($more:tt)*) => { nested!([$of; 1]; $($more)*) };
+}
+
+type Deep = nested!(PCell<Chain>; . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .);
+
+#[derive(Clone, Copy, Persistent)]
+#[repr(C)]
+struct Chain {
+    next: Deep,
+}
+
+#[test]
+fn what_stands_in_more_others_than_a_stack_would_take_is_told() {
+    let buffer = Buffer::new(SMALL, SMALL).with_domain(Domain::PageCache);
+    let mut segment = Segment::<Chain, Buffer>::create_on(buffer, PAGE_LEN).unwrap();
+    for count in 1..=vista::MAX_DEPTH {
+        segment
+            .transaction(|tx| -> vista::Result<()> {
+                let cell = PCell::new(tx, *tx.root())?;
+                *tx.root_mut()? = bytemuck::cast(cell.offset());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(segment.check_content().unwrap(), []);
+        let content = inspector(segment.medium().unwrap().bytes()).check_content().unwrap();
+        assert_eq!(content.violations, []);
+        let is_told = !content.unknown.is_empty();
+        assert!(is_told || content.collection_count == u64::from(count), "{count}: {content:?}");
+        assert_eq!(is_told, count >= 15, "16 times 32 levels are too many: {count}");
+        assert_eq!(content.unowned.len() as u64, u64::from(count) - content.collection_count);
+    }
 }

@@ -13,3 +13,4 @@ mod lrvm; // the redo log, as far as a test may take
 mod linear; // vectors, queues, slabs, strings
 mod hash_map; // a collection whose memory moves step by step
 mod btree_map; // a collection whose nodes split and join
+mod mixed; // several collections at once

@@ -455,7 +455,8 @@ impl<'a, K: Persistent, V: Persistent> View<'a, K, V> {
     #[inline(always)]
     fn pair(&self, at: At) -> &'a Pair<K, V> {
         if const { size_of::<Pair<K, V>>() == 0 } {
-            return bytemuck::from_bytes(&[]); // As many of them as there are slots are no bytes, and no slice.
+            // As many of them as there are slots are no bytes, and no slice. The table is aligned for them.
+            return bytemuck::from_bytes(&self.bytes[..0]);
         }
         &self.slots[(at.group * GROUP_SLOTS + at.slot % GROUP_SLOTS) as usize]
     }
