@@ -4,6 +4,7 @@ mod support; // what they share
 mod slice; // every scenario, as far as a test may take
 mod forgetful; // a library that would not flush
 mod properties; // any transactions against a plain model, through any crash
+mod plants; // the document has them all
 mod agreement; // the recorders see the same, at every opt-level
 mod migration; // from one type of root to the next
 mod region; // every store of a real region
