@@ -63,8 +63,10 @@ pub(crate) struct Heap {
     /// Whether a step is being done, in which the log may not grow, and whether it had to.
     pub(crate) is_in_step: bool,
     pub(crate) is_log_full: bool,
-    /// The pages of the largest zone, below the log's extents: where most pointers lead.
-    fast: Window,
+    /// The pages of the largest zone, and of the first or, if that is it, the second largest, below the log's extents: where
+    /// most pointers lead. What was made early lies in the first, as headers of collections do, and what has grown since
+    /// in a larger one.
+    fast: [Window; 2],
 }
 
 /// A run of pages in a zone.
@@ -135,7 +137,7 @@ impl Heap {
             step: Vec::with_capacity(STEP_STORES_MAX),
             is_in_step: false,
             is_log_full: false,
-            fast: Window::EMPTY,
+            fast: [Window::EMPTY; 2],
         }
     }
 
@@ -143,7 +145,10 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn data_place<T>(&self, offset: u64, count: u64) -> Option<Place<T>> {
         Window::place_in_any(offset, count, |offset, len| {
-            self.fast.contains(offset, len) || self.is_data_elsewhere(offset, len)
+            let [largest, first] = self.fast;
+            largest.contains(offset, len)
+                || first.contains(offset, len)
+                || self.is_data_elsewhere(offset, len)
         })
     }
 
@@ -165,7 +170,7 @@ impl Heap {
             let zone = self.zone_near(offset)?;
             zone.pages.place(offset, len).or_else(|| zone.table.place(offset, len))
         };
-        self.fast.place(offset, len).or_else(in_zone).or_else(|| self.meta.place(offset, len))
+        self.fast[0].place(offset, len).or_else(in_zone).or_else(|| self.meta.place(offset, len))
     }
 
     /// The zone whose pages hold this offset.
@@ -221,11 +226,18 @@ impl Heap {
         self.choose_fast();
     }
 
-    /// Points the quick check at the largest zone, as far as the log has not borrowed from it.
+    /// Points the quick check at two zones, as far as the log has not borrowed from them.
     fn choose_fast(&mut self) {
-        let largest = self.zones.iter().max_by_key(|zone| zone.page_count);
-        self.fast = largest
-            .map_or(Window::EMPTY, |zone| zone.pages.until(zone.pages.start() + zone.limit * PAGE_LEN));
+        let largest_of = |zones: &[Zone]| (0..zones.len()).max_by_key(|&index| zones[index].page_count);
+        let second = |largest: usize| match largest {
+            0 => largest_of(self.zones.get(1..)?).map(|index| index + 1),
+            _ => Some(0),
+        };
+        let largest = largest_of(&self.zones);
+        self.fast = [largest, largest.and_then(second)].map(|index| {
+            let zone = index.map(|index| &self.zones[index]);
+            zone.map_or(Window::EMPTY, |zone| zone.pages.until(zone.pages.start() + zone.limit * PAGE_LEN))
+        });
     }
 
     /// The place of a list's head or another word of the heap page.
