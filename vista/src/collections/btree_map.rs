@@ -137,13 +137,13 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
     }
 
     /// The header; that of an empty map for null.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<BTreeHeader> {
         if self.is_null() { Ok(BTreeHeader { root: 0, len: 0 }) } else { self.load_to_write(on) }
     }
 
     /// The header of a map that is written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn load_to_write(self, on: &impl Reader) -> Result<BTreeHeader> {
         let header = *on.get(self.header)?;
         if (header.root == 0) != (header.len == 0) {
@@ -152,7 +152,7 @@ impl<K: Key, V: Persistent> PBTreeMap<K, V> {
         Ok(header)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn write_len(self, tx: &mut impl Writer, len: u64) -> Result<()> {
         tx.write(field!(self.header, BTreeHeader, len), len)
     }

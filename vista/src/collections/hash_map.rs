@@ -213,7 +213,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header, its fields in agreement; that of an empty map for null.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<HashMapHeader> {
         if self.is_null() {
             return Ok(empty_header(0));
@@ -222,7 +222,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// The header of a map that is written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn load_to_write(self, on: &impl Reader) -> Result<HashMapHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         header.check(on, self.offset())?;
@@ -545,7 +545,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
 
     /// Stores an entry into a slot that has none. What the slot holds is logged if its group has given up an entry in this
     /// transaction (INV-C27).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn fill(self, tx: &mut impl Writer, vacancy: &Vacancy<K, V>, hash: u64, key: K, value: V) -> Result<()> {
         let spot = vacancy.spot;
         if !tx.has_vacated(spot.group.offset()) || planted!(DeletedSlotAsSpare) {
@@ -559,7 +559,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// One empty slot less.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn less_room(self, on: &impl Reader, room: u64) -> Result<u64> {
         match room.checked_sub(1) {
             Some(room) => Ok(room),
@@ -571,7 +571,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// Length and room, side by side, so that one record has both; behind them stands the progress.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn counts(self) -> PPtr<[u64; 2]> {
         field!(self.header, HashMapHeader, len).cast()
     }
@@ -648,7 +648,7 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     }
 
     /// So many entries less.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn less_entries(self, on: &impl Reader, len: u64, count: u64) -> Result<u64> {
         match len.checked_sub(count) {
             Some(len) => Ok(len),

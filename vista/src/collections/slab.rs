@@ -143,13 +143,13 @@ impl<T: Persistent> PSlab<T> {
     }
 
     /// The header, its fields in agreement; that of an empty slab for null.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<SlabHeader> {
         if self.is_null() { Ok(SlabHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
     /// The header of a slab that is written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn load_to_write(self, on: &impl Reader) -> Result<SlabHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.used > header.capacity {

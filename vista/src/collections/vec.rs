@@ -151,7 +151,7 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The header, its fields in agreement; that of an empty vector for null.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<VecHeader> {
         match self.is_null() {
             true => Ok(VecHeader { len: 0, capacity: 0, data: 0 }),
@@ -160,7 +160,7 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// The header of a vector that is written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn load_to_write(self, on: &impl Reader) -> Result<VecHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.len > room::<T>(on, header.capacity) {
@@ -951,7 +951,7 @@ impl<T: Persistent> PVec<T> {
     }
 
     /// Where an element that there is lies, to be written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
         let header = self.load_to_write(on)?;
         match (index as u64) < header.len {

@@ -183,13 +183,13 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The header, its fields in agreement; that of an empty queue for null.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::collections) fn load(self, on: &impl Reader) -> Result<DequeHeader> {
         if self.is_null() { Ok(DequeHeader::EMPTY) } else { self.load_to_write(on) }
     }
 
     /// The header of a queue that is written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn load_to_write(self, on: &impl Reader) -> Result<DequeHeader> {
         let header = *on.get(self.header)?; // Null is an error here.
         if header.capacity & header.capacity.wrapping_sub(1) != 0 {
@@ -1047,7 +1047,7 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// The header, with room for so many elements more.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn with_room(self, tx: &mut impl Writer, additional: u64) -> Result<DequeHeader> {
         let header = self.load_to_write(tx)?;
         if additional > room::<T>(tx, header.capacity) - header.len() {
@@ -1135,7 +1135,7 @@ impl<T: Persistent> PVecDeque<T> {
     }
 
     /// Where an element that there is lies, to be written to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn inside(self, on: &impl Reader, index: usize) -> Result<PPtr<T>> {
         let header = self.load_to_write(on)?;
         match (index as u64) < header.len() {

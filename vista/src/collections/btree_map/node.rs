@@ -84,7 +84,7 @@ impl BTreeNode {
     }
 
     /// Puts a slot at a rank, before those from there on. There are fewer than [`SLOTS_MAX`], or one is lost.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn put(&mut self, rank: usize, slot: usize) {
         let mut words = self.order_words();
         let mut carry = slot as u64;
@@ -103,7 +103,7 @@ impl BTreeNode {
     }
 
     /// Takes a rank out, and with it the slot.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn take(&mut self, rank: usize) {
         let mut words = self.order_words();
         self.used &= !1u32.wrapping_shl(u32::from(self.order[rank % SLOTS_MAX]));
@@ -273,7 +273,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
 
     /// The last rank whose key is not greater than what is sought, and 0 if there is none: the key of rank 0 is not looked
     /// at.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn seek(self, on: &impl Reader, head: &BTreeNode, sought: &impl Sought<K>) -> Result<usize> {
         let keys = self.keys(on)?;
         let mut rank = 0;
@@ -299,7 +299,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
     }
 
     /// Whether the key at a rank is not greater than what is sought.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_at_or_before(
         self,
         on: &impl Reader,
@@ -316,7 +316,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
     }
 
     /// At how many of these ranks there is a key that is not greater than what is sought.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn count_at_or_before<const N: usize>(
         self,
         on: &impl Reader,
@@ -335,7 +335,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
     }
 
     /// The rank at which a key stands, or would stand, and whether it does.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn find(
         self,
         on: &impl Reader,
@@ -351,7 +351,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
     }
 
     /// A slot for a new entry. `head` has fewer entries than fit.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn free_slot(self, on: &impl Reader, head: &BTreeNode) -> Result<usize> {
         match !head.used & Self::SLOTS {
             0 => {
@@ -364,7 +364,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
 
     /// Stores an entry into a slot, which is returned, and puts it at a rank of `head`, which is for the caller to save.
     /// What the slot holds is logged if the node has given up a slot in this transaction (INV-C47).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn enter(
         self,
         tx: &mut impl Writer,
@@ -386,7 +386,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
     }
 
     /// Takes a rank out of `head`, which is for the caller to save.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn take(self, tx: &mut impl Writer, head: &mut BTreeNode, rank: usize) {
         tx.vacate(self.offset);
         head.take(rank);
@@ -399,7 +399,7 @@ impl<K: Key, T: Persistent> Node<K, T> {
     }
 
     /// Logs what stands in front of the entries, and stores it anew.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn save(self, tx: &mut impl Writer, head: &BTreeNode) -> Result<()> {
         tx.write(self.head(), *head)
     }
