@@ -214,7 +214,7 @@ impl<M: Medium> Store<M> {
 
     /// Removes up to `at_most` sessions that have ended, and gives their number: once it is less, there are no more of them.
     /// It is one transaction, so `at_most` bounds how long others wait for it, and how long its log gets. Where a full file has
-    /// no room for such a log, it is several, each of fewer: else a full file would stay full.
+    /// no room for such a log, it is several, each of fewer: else some of what has ended could not be removed.
     ///
     /// # Errors
     /// As [`logout`](Store::logout). What was removed before stays so.
