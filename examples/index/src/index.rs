@@ -346,14 +346,18 @@ impl<M: Medium> Index<M> {
             found.extend(sum.map(|sum| (sum, posting.version)));
         }
         let found_count = found.len();
-        // Those of the same count by their age, so that the order is the same each time.
-        found.sort_unstable_by_key(|&(count, version)| (std::cmp::Reverse(count), version));
+        // Those of the same count by their paths. By their numbers they would be in the order in which threads have read them.
+        found.sort_unstable_by_key(|&(count, _)| std::cmp::Reverse(count));
+        let least =
+            limit.checked_sub(1).map_or(u64::MAX, |last| found.get(last).map_or(0, |&(count, _)| count));
         let mut hits = Vec::new();
-        for &(count, version) in found.iter().take(limit) {
+        for &(count, version) in found.iter().take_while(|&&(count, _)| count >= least) {
             if let Some(version) = root.versions.get(on, u64::from(version))? {
                 hits.push(Hit { count, path: version.path.as_slice(on)?.to_vec() });
             }
         }
+        hits.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.path.cmp(&b.path)));
+        hits.truncate(limit);
         Ok((hits, found_count))
     }
 
