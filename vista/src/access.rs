@@ -224,6 +224,23 @@ pub trait Writer: Reader {
     #[doc(hidden)]
     fn store_spare_slice<T: Persistent>(&mut self, ptr: PPtr<T>, values: &[T]) -> Result<()>;
 
+    /// Stores a value to a place where none stands: spare, or one that has to be logged.
+    #[doc(hidden)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn put<T: Persistent>(&mut self, is_spare: bool, ptr: PPtr<T>, value: T) -> Result<()> {
+        if is_spare { self.store_spare(ptr, value) } else { self.write(ptr, value) }
+    }
+
+    /// Stores values to places where none stand: see [`put`](Writer::put).
+    #[doc(hidden)]
+    fn put_slice<T: Persistent>(&mut self, is_spare: bool, places: PSlice<T>, values: &[T]) -> Result<()> {
+        if is_spare {
+            return self.store_spare_slice(places.as_ptr(), values);
+        }
+        self.slice_mut(places)?.copy_from_slice(values);
+        Ok(())
+    }
+
     /// Sets spare bytes to zero: see [`store_spare`](Writer::store_spare).
     #[doc(hidden)]
     fn zero_spare(&mut self, offset: u64, len: u64) -> Result<()>;

@@ -145,9 +145,9 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn data_place<T>(&self, offset: u64, count: u64) -> Option<Place<T>> {
         Window::place_in_any(offset, count, |offset, len| {
-            let [largest, first] = self.fast;
+            let [largest, other] = self.fast;
             largest.contains(offset, len)
-                || first.contains(offset, len)
+                || other.contains(offset, len)
                 || self.is_data_elsewhere(offset, len)
         })
     }

@@ -82,7 +82,7 @@ pub(super) fn look(of: &impl Values, audit: &mut Audit, offset: u64, count: u64,
 }
 
 /// Reports what kept a collection from being looked at.
-fn tell(audit: &mut Audit, offset: u64, looked: Result<()>) {
+pub(super) fn tell(audit: &mut Audit, offset: u64, looked: Result<()>) {
     if let Err(error) = looked {
         audit.failed(offset, &error);
     }

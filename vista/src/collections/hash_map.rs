@@ -548,13 +548,9 @@ impl<K: Key, V: Persistent> PHashMap<K, V> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn fill(self, tx: &mut impl Writer, vacancy: &Vacancy<K, V>, hash: u64, key: K, value: V) -> Result<()> {
         let spot = vacancy.spot;
-        if !tx.has_vacated(spot.group.offset()) || planted!(DeletedSlotAsSpare) {
-            tx.store_spare(spot.key(), key)?;
-            tx.store_spare(spot.value(), value)?;
-        } else {
-            tx.write(spot.key(), key)?;
-            tx.write(spot.value(), value)?;
-        }
+        let is_spare = !tx.has_vacated(spot.group.offset()) || planted!(DeletedSlotAsSpare);
+        tx.put(is_spare, spot.key(), key)?;
+        tx.put(is_spare, spot.value(), value)?;
         tx.write(spot.group.ctrl(), vacancy.taken(hash).0)
     }
 

@@ -314,11 +314,7 @@ impl<T: Persistent> POption<T> {
         let is_some = self.load_to_write(tx)?;
         let old = *tx.get(self.header())?;
         // Also where there is none, one may have been taken in this transaction.
-        if is_some || tx.has_vacated(self.offset()) {
-            tx.write(self.header(), value)?;
-        } else {
-            tx.store_spare(self.header(), value)?;
-        }
+        tx.put(!is_some && !tx.has_vacated(self.offset()), self.header(), value)?;
         if is_some {
             return Ok(Some(old));
         }

@@ -423,12 +423,10 @@ impl<T: Persistent> PSlab<T> {
     #[inline]
     pub fn insert(self, tx: &mut impl Writer, value: T) -> Result<u64> {
         let mut header = self.load_to_write(tx)?;
+        let is_spare = !tx.has_vacated(self.offset());
         if let Some((id, next)) = self.free_slot(tx, &header)? {
             // A value may have stood there in this transaction. The link stood in the list of free slots.
-            match tx.has_vacated(self.offset()) {
-                true => tx.write(header.value(id), value)?,
-                false => tx.store_spare(header.value(id), value)?,
-            }
+            tx.put(is_spare, header.value(id), value)?;
             tx.write(header.link(id), OCCUPIED)?;
             tx.write(field!(self.header, SlabHeader, free_head).cast(), [next, header.len + 1])?;
             return Ok(id);
@@ -437,13 +435,8 @@ impl<T: Persistent> PSlab<T> {
             header = self.grow(tx, header, 1)?;
         }
         let id = header.used;
-        if tx.has_vacated(self.offset()) {
-            tx.write(header.value(id), value)?;
-            tx.write(header.link(id), OCCUPIED)?;
-        } else {
-            tx.store_spare(header.value(id), value)?;
-            tx.store_spare(header.link(id), OCCUPIED)?;
-        }
+        tx.put(is_spare, header.value(id), value)?;
+        tx.put(is_spare, header.link(id), OCCUPIED)?;
         tx.write(field!(self.header, SlabHeader, len).cast(), [header.len + 1, id + 1])?;
         Ok(id)
     }

@@ -521,11 +521,9 @@ impl<T: Persistent> PVec<T> {
             header = self.grow(tx, header, 1)?;
         }
         let place = element(header.data, header.len);
-        if tx.has_vacated(self.offset()) && !planted!(PoppedElementAsSpare) {
-            tx.write(place, value)?; // Another may have stood there when the transaction began.
-        } else {
-            tx.store_spare(place, value)?;
-        }
+        // Behind a removal, another may have stood there when the transaction began.
+        let is_spare = !tx.has_vacated(self.offset()) || planted!(PoppedElementAsSpare);
+        tx.put(is_spare, place, value)?;
         tx.write(self.len_place(), header.len + 1)
     }
 
@@ -577,11 +575,7 @@ impl<T: Persistent> PVec<T> {
             header = self.grow(tx, header, count)?;
         }
         let places = PSlice::from_raw_parts(element::<T>(header.data, header.len).offset(), count);
-        if tx.has_vacated(self.offset()) {
-            tx.slice_mut(places)?.copy_from_slice(elements);
-        } else {
-            tx.store_spare_slice(places.as_ptr(), elements)?;
-        }
+        tx.put_slice(!tx.has_vacated(self.offset()), places, elements)?;
         tx.write(self.len_place(), header.len + count)
     }
 

@@ -573,7 +573,7 @@ impl<T: Persistent> PVecDeque<T> {
     #[inline]
     pub fn push_back(self, tx: &mut impl Writer, value: T) -> Result<()> {
         let header = self.with_room(tx, 1)?;
-        put(tx, self.offset(), header.place(header.tail), value)?;
+        tx.put(!tx.has_vacated(self.offset()), header.place(header.tail), value)?;
         self.set_tail(tx, header.tail.wrapping_add(1))
     }
 
@@ -598,7 +598,7 @@ impl<T: Persistent> PVecDeque<T> {
     pub fn push_front(self, tx: &mut impl Writer, value: T) -> Result<()> {
         let header = self.with_room(tx, 1)?;
         let head = header.head.wrapping_sub(1);
-        put(tx, self.offset(), header.place(head), value)?;
+        tx.put(!tx.has_vacated(self.offset()), header.place(head), value)?;
         self.set_head(tx, head)
     }
 
@@ -684,8 +684,9 @@ impl<T: Persistent> PVecDeque<T> {
         let header = self.with_room(tx, count)?;
         let [first, second] = header.pieces::<T>(header.tail, count);
         let (before_end, rest) = elements.split_at(first.len());
-        put_all(tx, self.offset(), first, before_end)?;
-        put_all(tx, self.offset(), second, rest)?;
+        let is_spare = !tx.has_vacated(self.offset());
+        tx.put_slice(is_spare, first, before_end)?;
+        tx.put_slice(is_spare, second, rest)?;
         self.set_tail(tx, header.tail.wrapping_add(count))
     }
 
@@ -1143,22 +1144,6 @@ impl<T: Persistent> PVecDeque<T> {
             false => Err(on.out_of_bounds(index as u64, header.len())),
         }
     }
-}
-
-/// Stores an element to a place of a queue where none stands. In a transaction that has taken elements out of it, one may
-/// have stood there when it began.
-#[inline]
-fn put<T: Persistent>(tx: &mut impl Writer, of: u64, place: PPtr<T>, value: T) -> Result<()> {
-    if tx.has_vacated(of) { tx.write(place, value) } else { tx.store_spare(place, value) }
-}
-
-/// Stores elements to places where none stand: see [`put`].
-fn put_all<T: Persistent>(tx: &mut impl Writer, of: u64, places: PSlice<T>, values: &[T]) -> Result<()> {
-    if !tx.has_vacated(of) {
-        return tx.store_spare_slice(places.as_ptr(), values);
-    }
-    tx.slice_mut(places)?.copy_from_slice(values);
-    Ok(())
 }
 
 /// Releases what elements own.

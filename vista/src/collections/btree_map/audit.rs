@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::collections::audit::{Keys, Values, look, owns_header};
+use crate::collections::audit::{Keys, Values, look, owns_header, tell};
 use crate::collections::erased::{Extent, NodeShape, b_tree_header};
 use crate::collections::layout::{BTREE_LEVELS_MAX, BTreeHeader, BTreeNode};
 use crate::content::{Audit, Depth};
@@ -41,9 +41,7 @@ pub(crate) fn b_tree<'a>(
             Below { node: root, level, lower: None, upper: None },
         )
     })();
-    if let Err(error) = looked {
-        audit.failed(offset, &error);
-    }
+    tell(audit, offset, looked);
 }
 
 /// A walk that looks at everything. It knows keys by where they lie.

@@ -374,13 +374,9 @@ impl<K: Key, T: Persistent> Node<K, T> {
         value: T,
     ) -> Result<usize> {
         let slot = self.free_slot(tx, head)?;
-        if !tx.has_vacated(self.offset) || planted!(UsedSlotAsSpare) {
-            tx.store_spare(self.key(slot), key)?;
-            tx.store_spare(self.value(slot), value)?;
-        } else {
-            tx.write(self.key(slot), key)?;
-            tx.write(self.value(slot), value)?;
-        }
+        let is_spare = !tx.has_vacated(self.offset) || planted!(UsedSlotAsSpare);
+        tx.put(is_spare, self.key(slot), key)?;
+        tx.put(is_spare, self.value(slot), value)?;
         head.put(rank, slot);
         Ok(slot)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::collections::audit::{Keys, Values, look, owns_header};
+use crate::collections::audit::{Keys, Values, look, owns_header, tell};
 use crate::collections::erased::{TableShape, hash_map_header};
 use crate::collections::layout::{CTRL_LEN, GROUP_SLOTS, HashMapHeader, SLOT_DELETED, SLOT_EMPTY, SLOT_FULL};
 use crate::content::{Audit, Depth};
@@ -34,9 +34,8 @@ pub(crate) fn hash_map<'a>(
     }
     let shape = TableShape::of(keys.extent(), values.extent());
     let mut checker = Checker { on, audit, keys, values, shape, seen: HashSet::new() };
-    if let Err(error) = checker.map(offset, depth) {
-        checker.audit.failed(offset, &error);
-    }
+    let looked = checker.map(offset, depth);
+    tell(audit, offset, looked);
 }
 
 /// A walk that looks at everything.
